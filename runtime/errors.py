@@ -1,0 +1,59 @@
+"""Every error that the toolkit raises on purpose.
+
+    ToolkitError
+    ├── GateFailed          1  readable, but not the original's vectors
+    ├── InvalidArtifact     3  missing, truncated, altered, unlisted or linked file; unknown format
+    ├── BackendUnavailable  4  an extra is not installed, a provider or a variant cannot run here
+    ├── SourceError         5  weights missing, of the wrong hash or architecture, or out of reach
+    └── BuildFailed         6  a stage failed; nothing half-written is left
+
+The number is the exit code of the `toolkit` command (2 is wrong usage, which typer raises itself).
+Each message says what was asked, what was found and what to do.
+"""
+
+from typing import ClassVar
+
+__all__ = [
+    "BackendUnavailable",
+    "BuildFailed",
+    "GateFailed",
+    "InvalidArtifact",
+    "SourceError",
+    "ToolkitError",
+]
+
+
+class ToolkitError(Exception):
+    """Base of the tree: `except ToolkitError` catches all that the toolkit raises on purpose."""
+
+    exit_code: ClassVar[int] = 1
+
+
+class GateFailed(ToolkitError):
+    """An artifact is readable but does not give the original's vectors."""
+
+    exit_code = 1
+
+
+class InvalidArtifact(ToolkitError):
+    """A bundle has a missing, truncated, altered, unlisted or linked file, or an unknown format."""
+
+    exit_code = 3
+
+
+class BackendUnavailable(ToolkitError):
+    """What was asked for cannot run here: an extra or a provider is missing. Never a fall-back."""
+
+    exit_code = 4
+
+
+class SourceError(ToolkitError):
+    """The PyTorch weights are missing, have the wrong hash, or are of an unsupported architecture."""
+
+    exit_code = 5
+
+
+class BuildFailed(ToolkitError):
+    """A stage of the build failed: the message names it, its target and the stages before it."""
+
+    exit_code = 6
