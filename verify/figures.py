@@ -1,0 +1,26 @@
+"""Figures as people read them, the same in every report."""
+
+from minilm.verify.report import GateResult
+
+__all__ = ["asked", "number", "size"]
+
+_SIGNS = {">=": "at least", "<=": "at most", "==": "exactly"}
+
+
+def number(value: float) -> str:
+    """A figure: whole numbers as such, near 1 with seven decimals, small ones in powers of ten."""
+    if value != value:  # noqa: PLR0124 - NaN is the one value that is not itself
+        return "NaN"
+    if value == int(value) if abs(value) < 1e15 else True:
+        return f"{value:.0f}"
+    return f"{value:.1e}" if abs(value) < 0.001 else f"{value:.7f}".rstrip("0")
+
+
+def asked(gate: GateResult) -> str:
+    """ "at least 0.99"."""
+    return f"{_SIGNS[gate.comparison]} {number(gate.threshold)}"
+
+
+def size(size_bytes: int) -> str:
+    """Megabytes, one decimal."""
+    return f"{size_bytes / 1e6:.1f} MB"

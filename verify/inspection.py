@@ -1,0 +1,219 @@
+"""What a graph's file really holds: operators, and the precision in which it multiplies weights.
+
+int8 *storage* and int8 *arithmetic* are told apart: a graph that keeps weights in int8 and
+multiplies them in float32 is small, but no faster.
+"""
+
+import importlib.util
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from minilm.runtime.errors import InvalidArtifact
+
+__all__ = ["Inspection", "Products", "can_inspect", "inspect"]
+
+_INTEGER_OPS: Final = frozenset(
+    {
+        "ConvInteger",
+        "DynamicQuantizeMatMul",
+        "MatMulInteger",
+        "MatMulIntegerToFloat",
+        "QAttention",
+        "QGemm",
+        "QLinearMatMul",
+    }
+)
+_FLOAT_OPS: Final = frozenset({"Attention", "FusedMatMul", "Gemm", "FusedGemm", "MatMul"})
+_PASS_THROUGH: Final = frozenset({"Reshape", "Transpose", "Squeeze", "Unsqueeze", "Identity"})
+_ONNX_TYPES: Final = {1: "float32", 2: "uint8", 3: "int8", 10: "float16", 16: "bfloat16"}
+_IR_TYPES: Final = {
+    "f32": "float32",
+    "f16": "float16",
+    "bf16": "bfloat16",
+    "i8": "int8",
+    "u8": "uint8",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Products:
+    """Products of activations and stored weights.
+
+    Attributes:
+        kinds: (arithmetic, storage) of each product: ("int8", "int8"), ("float32", "int8"), …
+        first_float: name of the first product that is not in integers; empty if there is none.
+    """
+
+    kinds: tuple[tuple[str, str], ...]
+    first_float: str = ""
+
+    def share(self, precision: str) -> float:
+        """Share of the products that are what a variant of that precision promises, 0 to 1."""
+        if not self.kinds:
+            return 0.0
+        if precision == "int8":
+            kept = [kind for kind in self.kinds if kind[0] == "int8"]
+        elif precision == "fp16":
+            kept = [kind for kind in self.kinds if kind[0] == "float16"]
+        else:
+            # bf16 stores float16 or float32 and leaves the arithmetic to the processor.
+            kept = [kind for kind in self.kinds if kind[0] != "int8" and "int8" not in kind[1]]
+        return len(kept) / len(self.kinds)
+
+    def sentence(self) -> str:
+        """What was found, for a report."""
+        counts = Counter(self.kinds)
+        parts = [
+            f"{count} computed in {arithmetic} from weights stored in {stored}"
+            for (arithmetic, stored), count in sorted(counts.items())
+        ]
+        return "products: " + (", ".join(parts) or "none")
+
+
+def can_inspect(path: Path) -> bool:
+    """Whether the library that reads this kind of file is installed."""
+    return importlib.util.find_spec("onnx" if path.suffix == ".onnx" else "openvino") is not None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inspection:
+    """What a graph's file holds.
+
+    Attributes:
+        operators: type ("Gelu", "com.microsoft.FastGelu") to count.
+        products: in what precision weights are multiplied.
+    """
+
+    operators: dict[str, int]
+    products: Products
+
+
+def inspect(path: Path) -> Inspection:
+    """Look into an ONNX file or an OpenVINO IR.
+
+    Raises:
+        InvalidArtifact: the file cannot be read.
+    """
+    if path.suffix == ".onnx":
+        graph = _onnx(path).graph
+        kinds = [f"{n.domain}.{n.op_type}" if n.domain else n.op_type for n in graph.node]
+        found = _onnx_products(graph)
+    else:
+        ops = _ir(path)
+        kinds = [op.get_type_name() for op in ops]
+        found = _ir_products(ops)
+    floats = [name for name, kind, _ in found if kind != "int8"]
+    return Inspection(
+        operators=dict(sorted(Counter(kinds).items())),
+        products=Products(
+            kinds=tuple((kind, stored) for _, kind, stored in found),
+            first_float=floats[0] if floats else "",
+        ),
+    )
+
+
+def _onnx(path: Path) -> Any:
+    import onnx
+
+    try:
+        return onnx.load(str(path), load_external_data=False)
+    # protobuf's errors share no base but Exception, and it ships no types.
+    except Exception as error:
+        raise InvalidArtifact(f"cannot read {path}: {error}") from error
+
+
+def _ir(path: Path) -> list[Any]:
+    import openvino as ov
+
+    try:
+        return list(ov.Core().read_model(str(path)).get_ordered_ops())
+    except RuntimeError as error:
+        raise InvalidArtifact(f"cannot read {path}: {error}") from error
+
+
+def _onnx_products(graph: Any) -> list[tuple[str, str, str]]:
+    stored = {item.name: _ONNX_TYPES.get(item.data_type, "other") for item in graph.initializer}
+    stored |= {
+        node.output[0]: _ONNX_TYPES.get(attribute.t.data_type, "other")
+        for node in graph.node
+        if node.op_type == "Constant"
+        for attribute in node.attribute
+        if attribute.name == "value"
+    }
+    maker = {output: node for node in graph.node for output in node.output}
+    found = []
+    for node in graph.node:
+        if node.op_type in _INTEGER_OPS:
+            kinds = [stored[name] for name in node.input if name in stored]
+            if any(kind in ("int8", "uint8") for kind in kinds):
+                found.append((node.name, "int8", next(k for k in kinds if k.endswith("int8"))))
+        elif node.op_type == "MatMulNBits":
+            found.append((node.name, "float32", "uint8"))
+        elif node.op_type in _FLOAT_OPS and len(node.input) > 1:
+            left, right = (_onnx_source(name, maker, stored) for name in node.input[:2])
+            if right[0] is None:
+                continue
+            integers = left[1] and right[1] and right[0] in ("int8", "uint8")
+            arithmetic = "int8" if integers else _wide(right[0], widened=right[2])
+            found.append((node.name, arithmetic, right[0]))
+    return found
+
+
+def _wide(stored: str, *, widened: bool) -> str:
+    return "float32" if widened or stored in ("int8", "uint8", "other") else stored
+
+
+def _onnx_source(
+    name: str, maker: Mapping[str, Any], stored: Mapping[str, str]
+) -> tuple[str | None, bool, bool]:
+    """Type of the stored tensor behind `name` (None: computed), dequantized?, cast?"""
+    dequantized = widened = False
+    while name not in stored and name in maker:
+        node = maker[name]
+        if node.op_type == "DequantizeLinear":
+            dequantized = True
+        elif node.op_type == "Cast":
+            widened = True
+        elif node.op_type not in _PASS_THROUGH:
+            break
+        name = node.input[0]
+    return stored.get(name), dequantized, widened
+
+
+def _ir_products(ops: list[Any]) -> list[tuple[str, str, str]]:
+    found = []
+    for op in ops:
+        if op.get_type_name() != "MatMul":
+            continue
+        chains = [_ir_chain(op.input_value(place).get_node()) for place in range(2)]
+        weights = next((stored for stored, _ in chains[::-1] if stored), None)
+        if weights is None:
+            continue
+        quantized = any(not stored and fake for stored, fake in chains)
+        integers = quantized and weights in ("int8", "uint8")
+        # OpenVINO computes in the processor's best type, whatever the floats are stored in.
+        found.append((op.get_friendly_name(), "int8" if integers else "float32", weights))
+    return found
+
+
+def _ir_chain(node: Any) -> tuple[str | None, bool]:
+    """Type of the stored tensor behind a node (None: computed), and whether it is quantized."""
+    through = {"Convert", "Multiply", "Subtract", *_PASS_THROUGH}
+    fake = False
+    while node.get_type_name() in {*through, "FakeQuantize"}:
+        fake = fake or node.get_type_name() == "FakeQuantize"
+        if fake and not _is_constant(node.input_value(0).get_node()):
+            return None, True
+        node = node.input_value(0).get_node()
+    if node.get_type_name() != "Constant":
+        return None, fake
+    return _IR_TYPES.get(node.get_element_type().get_type_name(), "other"), fake
+
+
+def _is_constant(node: Any) -> bool:
+    while node.get_input_size() and node.get_type_name() != "Constant":
+        node = node.input_value(0).get_node()
+    return bool(node.get_type_name() == "Constant")

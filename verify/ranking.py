@@ -1,0 +1,79 @@
+"""Whether two sets of vectors rank texts alike."""
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["cosines", "kendall", "spearman", "top_overlap", "unit"]
+
+Array = npt.NDArray[np.float64]
+
+
+def unit(vectors: npt.NDArray[np.floating]) -> Array:
+    """Vectors scaled to unit length in float64; a zero vector stays zero."""
+    wide = vectors.astype(np.float64)
+    lengths = np.linalg.norm(wide, axis=-1, keepdims=True)
+    return np.asarray(wide / np.where(lengths == 0, 1.0, lengths))
+
+
+def cosines(a: npt.NDArray[np.floating], b: npt.NDArray[np.floating]) -> Array:
+    """Cosine of each row of `a` to the same row of `b`: float64, (rows,); NaN counts as -1."""
+    found = np.einsum("ij,ij->i", unit(a), unit(b))
+    return np.asarray(np.where(np.isfinite(found), np.clip(found, -1.0, 1.0), -1.0))
+
+
+def top_overlap(ours: Array, theirs: Array, *, top: int = 10) -> Array:
+    """Share of each text's nearest that the artifact finds.
+
+    Args:
+        ours: similarities by the artifact, float64, (texts, texts).
+        theirs: similarities by the original, the same shape.
+        top: how many count as nearest.
+
+    Returns:
+        float64, (texts,), 0 to 1. A text as near as the original's last one, but for rounding,
+        counts as found: ties have no order.
+    """
+    top = min(top, len(ours) - 1)
+    a, b = ours.copy(), theirs.copy()
+    np.fill_diagonal(a, -2.0)
+    np.fill_diagonal(b, -2.0)
+    edge = np.sort(b, axis=1)[:, -top][:, None] - 1e-6
+    picked = np.argpartition(a, -top, axis=1)[:, -top:]
+    return np.asarray((np.take_along_axis(b, picked, axis=1) >= edge).mean(axis=1))
+
+
+def kendall(ours: Array, theirs: Array, *, rows: int = 64) -> Array:
+    """Kendall's tau of the similarities from some texts to all others.
+
+    Args:
+        ours: similarities by the artifact, float64, (texts, texts).
+        theirs: similarities by the original, the same shape.
+        rows: how many texts, evenly spread; a pair that differs by less than rounding in the
+            original is left out of the count.
+
+    Returns:
+        float64, (min(rows, texts),), -1 to 1.
+    """
+    places = np.unique(np.linspace(0, len(ours) - 1, min(rows, len(ours))).astype(int))
+    found = []
+    for place in places:
+        a = np.delete(ours[place], place)
+        b = np.delete(theirs[place], place)
+        i, j = np.triu_indices(len(a), 1)
+        signs = np.sign(a[i] - a[j]) * np.sign(b[i] - b[j])
+        clear = np.abs(b[i] - b[j]) > 1e-6
+        found.append(signs[clear].mean() if clear.any() else 1.0)
+    return np.array(found)
+
+
+def spearman(a: npt.NDArray[np.floating], b: npt.NDArray[np.floating]) -> float:
+    """Spearman's correlation, ties sharing their mean rank; 0 where one side is constant."""
+    ranks = [_ranks(values) - (len(values) + 1) / 2 for values in (a, b)]
+    scale = float(np.sqrt((ranks[0] ** 2).sum() * (ranks[1] ** 2).sum()))
+    return float((ranks[0] * ranks[1]).sum()) / scale if scale else 0.0
+
+
+def _ranks(values: npt.NDArray[np.floating]) -> Array:
+    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
+    ends = np.cumsum(counts)
+    return np.asarray((ends - (counts - 1) / 2)[inverse])

@@ -1,0 +1,131 @@
+"""What is judged: a variant of a bundle, as the shipped loader runs it and as its graph stands."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from minilm.runtime import Encoder, load
+from minilm.runtime.errors import InvalidArtifact
+from minilm.runtime.manifest import Manifest
+from minilm.verify.graphs import Graph, open_graph
+from minilm.verify.reference import Vectors
+
+__all__ = ["BundleSubject", "Subject"]
+
+
+class Subject(Protocol):
+    """Anything that turns texts into vectors and can show its graph."""
+
+    @property
+    def name(self) -> str:
+        """ "target/precision", which chooses the thresholds."""
+
+    @property
+    def runs_on(self) -> str:
+        """How it runs, one sentence."""
+
+    @property
+    def limit(self) -> int:
+        """Tokens of the longest input, special ones included."""
+
+    @property
+    def pooling(self) -> str:
+        """ "mean" or "cls"."""
+
+    @property
+    def normalized(self) -> bool:
+        """Whether the graph's sentence vectors should have unit length."""
+
+    def encode(self, texts: Sequence[str], *, batch_size: int | None = None) -> Vectors:
+        """Vectors as a user gets them: float32, (texts, dimension)."""
+
+    def reopened(self, threads: int) -> "Subject":
+        """The same, computing with so many threads."""
+
+    def open_graph(self) -> Graph:
+        """The graph, run without the loader."""
+
+    def close(self) -> None:
+        """Let go of memory."""
+
+
+class BundleSubject:
+    """A variant of a bundle.
+
+    Attributes:
+        name: "target/precision".
+        runs_on: why the loader runs it as it does.
+        limit: tokens.
+        pooling: "mean" or "cls".
+        normalized: whether vectors have unit length.
+    """
+
+    def __init__(
+        self, bundle: Path, manifest: Manifest, name: str, *, threads: int | None = None
+    ) -> None:
+        """Load it; the bundle's files have been checked already.
+
+        Raises:
+            BackendUnavailable: the backend is not installed.
+            InvalidArtifact: the graph cannot be loaded.
+        """
+        self.name = name
+        self.limit = manifest.model.max_tokens
+        self.pooling = manifest.model.pooling
+        self.normalized = manifest.model.normalized
+        self._bundle, self._manifest, self._threads = bundle, manifest, threads
+        self._encoder = _load(bundle, name, threads)
+        self.runs_on = self._encoder.why
+
+    def encode(self, texts: Sequence[str], *, batch_size: int | None = None) -> Vectors:
+        """Vectors through the shipped loader: float32, (texts, dimension)."""
+        return np.asarray(self._encoder.encode(list(texts), batch_size=batch_size))
+
+    def reopened(self, threads: int) -> "BundleSubject":
+        """The same variant with so many threads."""
+        return BundleSubject(self._bundle, self._manifest, self.name, threads=threads)
+
+    def open_graph(self) -> Graph:
+        """The first file of the variant, run without the loader."""
+        first = self._manifest.variant(self.name).files[0]
+        return open_graph(self._bundle / first, threads=self._threads)
+
+    def close(self) -> None:
+        """Let go of the encoder."""
+        self._encoder.close()
+
+
+def _load(bundle: Path, name: str, threads: int | None) -> Encoder:
+    target, _, precision = name.partition("/")
+    if target == "cuda" and not _has_cuda():
+        # Asked for by name: the numbers of a GPU's graph can be checked without a GPU.
+        return load(
+            bundle,
+            target=target,
+            precision=precision,
+            threads=threads,
+            verify="none",
+            provider="CPUExecutionProvider",
+        )
+    return load(bundle, target=target, precision=precision, threads=threads, verify="none")
+
+
+def _has_cuda() -> bool:
+    try:
+        import onnxruntime
+    except ImportError:
+        return False
+    return "CUDAExecutionProvider" in onnxruntime.get_available_providers()
+
+
+def size_bytes(bundle: Path, manifest: Manifest, name: str) -> int:
+    """Bytes of a variant's files.
+
+    Raises:
+        InvalidArtifact: the bundle has no such variant, or a file is missing.
+    """
+    try:
+        return sum((bundle / path).stat().st_size for path in manifest.variant(name).files)
+    except OSError as error:
+        raise InvalidArtifact(f"cannot read the files of {name}: {error}") from error

@@ -1,0 +1,84 @@
+"""Reports on disk: every format staged first, then all of them put in place."""
+
+import json
+import os
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from minilm.runtime.errors import UsageError
+from minilm.verify.report import Report
+
+__all__ = ["REPORT_FORMATS", "ReportPathError", "check_writable", "schema", "write_reports"]
+
+REPORT_FORMATS: Final[Mapping[str, tuple[str, Callable[[Report], str]]]] = {
+    "json": ("report.json", Report.to_json),
+    "markdown": ("report.md", Report.to_markdown),
+    "html": ("report.html", Report.to_html),
+    "junit": ("junit.xml", Report.to_junit),
+    "sarif": ("report.sarif", Report.to_sarif),
+}
+"""Format to the name of its file and the function that writes it."""
+
+DEFAULT_FORMATS: Final = ("json", "markdown", "html", "junit")
+
+
+class ReportPathError(UsageError):
+    """Reports cannot be written where they were asked for."""
+
+
+def write_reports(
+    report: Report, directory: Path, *, formats: Sequence[str] = DEFAULT_FORMATS
+) -> None:
+    """Write a report into `directory`, which is made if need be; nothing half-written is left.
+
+    Raises:
+        ReportPathError: a format is unknown, or the directory cannot be written.
+    """
+    unknown = [name for name in formats if name not in REPORT_FORMATS]
+    if unknown:
+        raise ReportPathError(
+            f"unknown report format {unknown[0]!r}; known: {', '.join(REPORT_FORMATS)}"
+        )
+    texts = {name: render(report) for name, render in (REPORT_FORMATS[f] for f in formats)}
+    staged: list[tuple[Path, Path]] = []
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        for name, text in texts.items():
+            temporary = directory / f".{name}.{os.getpid()}"
+            staged.append((temporary, directory / name))
+            temporary.write_text(text, encoding="utf-8", newline="\n")
+        for temporary, final in staged:
+            temporary.replace(final)
+    except OSError as error:
+        raise ReportPathError(f"cannot write reports to {directory}: {error}") from error
+    finally:
+        for temporary, _ in staged:
+            if temporary.is_file():
+                temporary.unlink()
+
+
+def check_writable(directory: Path) -> None:
+    """Find out before the work starts whether reports can be written; leaves no trace.
+
+    Raises:
+        ReportPathError: they cannot; the message says why.
+    """
+    nearest = directory
+    while not nearest.exists() and nearest != nearest.parent:
+        nearest = nearest.parent
+    if not nearest.is_dir():
+        raise ReportPathError(f"cannot write reports to {directory}: {nearest} is a file")
+    probe = nearest / f".toolkit-probe.{os.getpid()}"
+    try:
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise ReportPathError(f"cannot write reports to {directory}: {error}") from error
+
+
+def schema() -> dict[str, Any]:
+    """The JSON Schema of `report.json`."""
+    path = Path(__file__).with_name("report.schema.json")
+    data: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return data
