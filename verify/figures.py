@@ -1,5 +1,7 @@
 """Figures as people read them, the same in every report."""
 
+import math
+
 from minilm.verify.report import GateResult
 
 __all__ = ["asked", "number", "size"]
@@ -9,11 +11,13 @@ _SIGNS = {">=": "at least", "<=": "at most", "==": "exactly"}
 
 def number(value: float) -> str:
     """A figure: whole numbers as such, near 1 with seven decimals, small ones in powers of ten."""
-    if value != value:  # noqa: PLR0124 - NaN is the one value that is not itself
-        return "NaN"
-    if value == int(value) if abs(value) < 1e15 else True:
-        return f"{value:.0f}"
-    return f"{value:.1e}" if abs(value) < 0.001 else f"{value:.7f}".rstrip("0")
+    if not math.isfinite(value):
+        return str(value)
+    if value == int(value):
+        return str(int(value))
+    if abs(value) < 0.001:
+        return f"{value:.1e}"
+    return f"{value:.7f}".rstrip("0").rstrip(".")
 
 
 def asked(gate: GateResult) -> str:

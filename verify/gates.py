@@ -6,7 +6,7 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-from minilm.verify.policy import GATES
+from minilm.verify.catalogue import GATES
 from minilm.verify.ranking import cosines, kendall, top_overlap, unit
 from minilm.verify.report import GateResult, shorten
 from minilm.verify.trial import Trial
@@ -162,7 +162,8 @@ def _repeat(trial: Trial) -> Measured:
     again = trial.subject.encode(batch, batch_size=len(batch))[::-1]
     moved = np.nan_to_num(np.abs(again - trial.among).max(axis=1), nan=np.inf)
     place = int(np.argmax(moved))
-    return Measured(figure=float(moved[place]), worst=_name(trial, trial.probes[place]))
+    worst = _name(trial, trial.probes[place]) if moved[place] else ""
+    return Measured(figure=float(moved[place]), worst=worst)
 
 
 def _threads(trial: Trial) -> Measured:
@@ -194,7 +195,7 @@ def _similarities(trial: Trial) -> tuple[Array, Array, npt.NDArray[np.intp]]:
 def _top10(trial: Trial) -> Measured:
     ours, theirs, places = _similarities(trial)
     found = top_overlap(ours, theirs)
-    worst = _name(trial, int(places[int(np.argmin(found))]))
+    worst = _name(trial, int(places[int(np.argmin(found))])) if found.min() < 1 else ""
     return Measured(figure=float(found.mean()), worst=worst)
 
 
@@ -209,7 +210,7 @@ def _no_fault(_: Trial) -> float:
 
 
 def _model_limit(trial: Trial) -> float:
-    return trial.subject.limit
+    return trial.tokens.limit
 
 
 _Measure = Callable[[Trial], Measured | str]

@@ -1,7 +1,9 @@
 """What a graph's file really holds: operators, and the precision in which it multiplies weights.
 
 int8 *storage* and int8 *arithmetic* are told apart: a graph that keeps weights in int8 and
-multiplies them in float32 is small, but no faster.
+multiplies them in float32 is small, but no faster. So are signed and unsigned weights: a product
+of two unsigned factors saturates on processors without VNNI, and misses the fast kernels of the
+others.
 """
 
 import importlib.util
@@ -44,7 +46,7 @@ class Products:
 
     Attributes:
         kinds: (arithmetic, storage) of each product: ("int8", "int8"), ("float32", "int8"), …
-        first_float: name of the first product that is not in integers; empty if there is none.
+        first_float: name of the first product that is not in int8; empty if there is none.
     """
 
     kinds: tuple[tuple[str, str], ...]
@@ -60,7 +62,7 @@ class Products:
             kept = [kind for kind in self.kinds if kind[0] == "float16"]
         else:
             # bf16 stores float16 or float32 and leaves the arithmetic to the processor.
-            kept = [kind for kind in self.kinds if kind[0] != "int8" and "int8" not in kind[1]]
+            kept = [kind for kind in self.kinds if "int8" not in kind[0] + kind[1]]
         return len(kept) / len(self.kinds)
 
     def sentence(self) -> str:
@@ -147,17 +149,19 @@ def _onnx_products(graph: Any) -> list[tuple[str, str, str]]:
     found = []
     for node in graph.node:
         if node.op_type in _INTEGER_OPS:
+            # Zero points are stored too, and come after the weights.
             kinds = [stored[name] for name in node.input if name in stored]
-            if any(kind in ("int8", "uint8") for kind in kinds):
-                found.append((node.name, "int8", next(k for k in kinds if k.endswith("int8"))))
+            kept = [kind for kind in kinds if kind.endswith("int8")]
+            if kept:
+                found.append((node.name, kept[0], kept[0]))
         elif node.op_type == "MatMulNBits":
             found.append((node.name, "float32", "uint8"))
         elif node.op_type in _FLOAT_OPS and len(node.input) > 1:
             left, right = (_onnx_source(name, maker, stored) for name in node.input[:2])
             if right[0] is None:
                 continue
-            integers = left[1] and right[1] and right[0] in ("int8", "uint8")
-            arithmetic = "int8" if integers else _wide(right[0], widened=right[2])
+            integers = left[1] and right[1] and right[0].endswith("int8")
+            arithmetic = right[0] if integers else _wide(right[0], widened=right[2])
             found.append((node.name, arithmetic, right[0]))
     return found
 
@@ -193,9 +197,9 @@ def _ir_products(ops: list[Any]) -> list[tuple[str, str, str]]:
         if weights is None:
             continue
         quantized = any(not stored and fake for stored, fake in chains)
-        integers = quantized and weights in ("int8", "uint8")
+        integers = quantized and weights.endswith("int8")
         # OpenVINO computes in the processor's best type, whatever the floats are stored in.
-        found.append((op.get_friendly_name(), "int8" if integers else "float32", weights))
+        found.append((op.get_friendly_name(), weights if integers else "float32", weights))
     return found
 
 

@@ -16,7 +16,7 @@ class GateResult:
     """One gate.
 
     Attributes:
-        name: as in `policy.GATES`.
+        name: as in `catalogue.GATES`.
         passed: whether the figure stands to the threshold as it should.
         figure: what was measured.
         threshold: what was asked for.

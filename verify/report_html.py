@@ -24,7 +24,8 @@ h3 { font-size: 1rem; margin: 1.2rem 0 .3rem; } p { margin: .4rem 0; }
   border-left: .5rem solid var(--good); }
 .verdict.failed { border-left-color: var(--bad); }
 .soft { color: var(--soft); font-size: .9rem; }
-.good { color: var(--good); font-weight: 600; } .bad { color: var(--bad); font-weight: 600; }
+.good { color: var(--good); } .bad { color: var(--bad); }
+.good, .bad { font-weight: 600; white-space: nowrap; }
 table { border-collapse: collapse; width: 100%; font-size: .9rem; }
 th, td { text-align: left; vertical-align: top; padding: .3rem .5rem;
   border-bottom: 1px solid var(--line); }

@@ -3,8 +3,8 @@
 import json
 from typing import Any, Final
 
+from minilm.verify.catalogue import GATES
 from minilm.verify.figures import asked, number
-from minilm.verify.policy import GATES
 from minilm.verify.report import Report
 
 __all__ = ["render"]

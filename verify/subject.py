@@ -26,10 +26,6 @@ class Subject(Protocol):
         """How it runs, one sentence."""
 
     @property
-    def limit(self) -> int:
-        """Tokens of the longest input, special ones included."""
-
-    @property
     def pooling(self) -> str:
         """ "mean" or "cls"."""
 
@@ -56,7 +52,6 @@ class BundleSubject:
     Attributes:
         name: "target/precision".
         runs_on: why the loader runs it as it does.
-        limit: tokens.
         pooling: "mean" or "cls".
         normalized: whether vectors have unit length.
     """
@@ -71,7 +66,6 @@ class BundleSubject:
             InvalidArtifact: the graph cannot be loaded.
         """
         self.name = name
-        self.limit = manifest.model.max_tokens
         self.pooling = manifest.model.pooling
         self.normalized = manifest.model.normalized
         self._bundle, self._manifest, self._threads = bundle, manifest, threads

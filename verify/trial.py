@@ -25,11 +25,13 @@ class Tokens:
         ids: of each text of the corpus, special tokens in, cut at the limit.
         lengths: tokens of each text, not cut.
         fill: id of the padding token.
+        limit: tokens that the original reads, special ones included.
     """
 
     def __init__(self, tokenizer: Any, texts: Sequence[str], limit: int) -> None:
         """Tokenize `texts` with a `tokenizers.Tokenizer` that neither cuts nor pads."""
         self._tokenizer = tokenizer
+        self.limit = limit
         stripped = [text.strip() for text in texts]
         self.lengths = [self.count(text) for text in stripped]
         tokenizer.enable_truncation(limit)
@@ -120,7 +122,7 @@ class Trial:
         words = self.tokens.two_words()
         if words is None:
             return None
-        limit = self.subject.limit
+        limit = self.tokens.limit
         if self._same(limit, words) and not self._same(limit - 1, words):
             return limit
         low, high = 3, 2 * limit
@@ -134,7 +136,7 @@ class Trial:
 
     def _same(self, parting: int, words: tuple[str, str]) -> bool:
         start = exact(parting, self.tokens.count)
-        tails = [" ".join([start, *[word] * self.subject.limit]) for word in words]
+        tails = [" ".join([start, *[word] * self.tokens.limit]) for word in words]
         first, second = (self.subject.encode([text])[0] for text in tails)
         return bool(np.abs(first - second).max() <= 1e-6)
 
@@ -166,7 +168,7 @@ class GraphRuns:
         try:
             singles = [pad([row], fill=tokens.fill) for row in rows]
             bare = [sentence(graph.run(*one), one[1], subject)[0] for one in singles]
-            block = pad(rows, to=subject.limit, fill=tokens.fill)
+            block = pad(rows, to=tokens.limit, fill=tokens.fill)
             outputs = graph.run(*block)
         finally:
             graph.close()

@@ -4,26 +4,22 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
 
 from minilm.runtime import integrity
-from minilm.runtime.errors import SourceError
-from minilm.runtime.manifest import MANIFEST_NAME, Manifest, read
+from minilm.runtime.manifest import Manifest, read
 from minilm.verify import corpus, inspection, sts
+from minilm.verify.bench import Bench, identify, judge_bundle, set_up
 from minilm.verify.environment import describe
 from minilm.verify.gates import Measured, judge, judge_trial
-from minilm.verify.golden import GOLDEN_NAME, GoldenReference
 from minilm.verify.policy import BUILT_IN, Policy
 from minilm.verify.ranking import cosines
-from minilm.verify.reference import PyTorchReference, Reference, Vectors, torch_installed
-from minilm.verify.report import GateResult, Parity, Report, TextInfo, VariantReport, shorten
+from minilm.verify.reference import Reference
+from minilm.verify.report import GateResult, Parity, Report, VariantReport
 from minilm.verify.subject import BundleSubject, size_bytes
-from minilm.verify.tokens import counter, open_tokenizer
-from minilm.verify.trial import Tokens, Trial
+from minilm.verify.tokens import counter
+from minilm.verify.trial import Trial
 
 __all__ = ["measure", "verify_bundle"]
-
-_GOLDEN_MIN: Final = 0.999999
 
 Progress = Callable[[str], None]
 
@@ -67,22 +63,22 @@ def verify_bundle(
     integrity.check(bundle, manifest, "full")
     files = judge("integrity", Measured(figure=0, detail=f"{len(manifest.files)} files"), 0)
 
-    reference, identity = _identify(bundle, manifest, against)
-    bench: _Bench | None = None
-    gates, reports = [files, identity], []
-    notes: list[str]
+    reference, identity = identify(bundle, manifest, against)
+    gates, notes, reports = [files, identity], list[str](), list[VariantReport]()
+    bench: Bench | None = None
     if identity.passed and reference is not None:
         say(f"embedding the corpus with {reference.name}")
-        bench = _set_up(bundle, manifest, reference)
-        found, notes = _bundle_gates(bundle, manifest, bench)
+        bench = set_up(bundle, reference)
+        found, notes = judge_bundle(bundle, manifest, bench)
         gates += found
-        labelled = sts.label(reference, pairs) if pairs else None
+    if bench is None or bench.vectors.shape[1] != manifest.model.dimension:
+        notes.append("no variant was judged: figures against another model mean nothing")
+    else:
+        labelled = sts.label(bench.reference, pairs) if pairs else None
         stand = _Stand(bundle=bundle, manifest=manifest, threads=threads, policy=policy)
         for name in names:
             say(f"judging {name}")
             reports.append(_judge_variant(stand, name, bench, labelled))
-    else:
-        notes = ["nothing else was measured: figures against other weights mean nothing"]
     return Report(
         artifact=bundle.resolve().name,
         model=manifest.model.id,
@@ -117,7 +113,7 @@ def measure(
         BackendUnavailable: a variant cannot run here.
     """
     manifest = read(bundle)
-    samples = corpus.samples(manifest.model.max_tokens, counter(bundle))
+    samples = corpus.samples(reference.max_tokens, counter(bundle))
     texts = [sample.text for sample in samples]
     expected = reference.encode(texts)
     found = {}
@@ -132,22 +128,6 @@ def measure(
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Bench:
-    """What every variant is held against."""
-
-    samples: tuple[corpus.Sample, ...]
-    reference: Reference
-    vectors: Vectors
-    tokens: Tokens
-
-    def infos(self) -> tuple[TextInfo, ...]:
-        return tuple(
-            TextInfo(text=shorten(sample.text), category=sample.category, tokens=length)
-            for sample, length in zip(self.samples, self.tokens.lengths, strict=True)
-        )
-
-
-@dataclass(frozen=True, kw_only=True)
 class _Stand:
     """Where a variant comes from and how it is judged."""
 
@@ -157,92 +137,8 @@ class _Stand:
     policy: Policy
 
 
-def _identify(
-    bundle: Path, manifest: Manifest, against: str | Reference | None
-) -> tuple[Reference | None, GateResult]:
-    """The reference, and the gate that says whether it has the weights that the bundle names."""
-    wanted = manifest.model.weights_sha256
-    reference: Reference
-    if isinstance(against, str) and (Path(against) / MANIFEST_NAME).is_file():
-        other = "itself" if Path(against).resolve() == bundle.resolve() else "another bundle"
-        detail = f"{against} is {other}: an artifact cannot vouch for an artifact"
-        return None, judge("reference", Measured(figure=1, worst=against, detail=detail), 0)
-    if against is None and not torch_installed():
-        reference = GoldenReference(bundle)
-    elif against is None or isinstance(against, str):
-        reference = PyTorchReference(against)
-    else:
-        reference = against
-    same = reference.weights_sha256 == wanted
-    detail = f"weights {reference.weights_sha256[:12]}"
-    if not same:
-        detail = (
-            f"the bundle was made from {manifest.model.id} with weights {wanted[:12]}, "
-            f"the reference has weights {reference.weights_sha256[:12]}"
-        )
-    worst = "" if same else reference.name
-    return reference, judge("reference", Measured(figure=not same, worst=worst, detail=detail), 0)
-
-
-def _set_up(bundle: Path, manifest: Manifest, reference: Reference) -> _Bench:
-    limit = manifest.model.max_tokens
-    if isinstance(reference, GoldenReference):
-        samples = reference.samples
-    else:
-        samples = corpus.samples(limit, counter(bundle))
-    texts = [sample.text for sample in samples]
-    vectors = reference.encode(texts)
-    if vectors.shape[1] != manifest.model.dimension:
-        raise SourceError(
-            f"the reference gives {vectors.shape[1]} dimensions, the manifest says "
-            f"{manifest.model.dimension}"
-        )
-    tokens = Tokens(open_tokenizer(bundle), texts, limit)
-    return _Bench(samples=samples, reference=reference, vectors=vectors, tokens=tokens)
-
-
-def _bundle_gates(
-    bundle: Path, manifest: Manifest, bench: _Bench
-) -> tuple[list[GateResult], list[str]]:
-    gates, notes = [], []
-    if isinstance(bench.reference, GoldenReference):
-        notes.append(
-            "gate golden: left out, since golden.npz is the reference itself: PyTorch is not "
-            "installed here; the golden vectors are taken on trust"
-        )
-    elif any(entry.path == GOLDEN_NAME for entry in manifest.files):
-        gates.append(_golden_gate(bundle, bench))
-    else:
-        notes.append(f"gate golden: left out, since the bundle has no {GOLDEN_NAME}")
-    expected = bench.reference.token_ids([sample.text for sample in bench.samples])
-    differ = [i for i, row in enumerate(expected) if row != bench.tokens.ids[i]]
-    worst = shorten(bench.samples[differ[0]].text) if differ else ""
-    gates.append(judge("tokenizer", Measured(figure=len(differ), worst=worst), 0))
-    return gates, notes
-
-
-def _golden_gate(bundle: Path, bench: _Bench) -> GateResult:
-    golden = GoldenReference(bundle)
-    if golden.weights_sha256 != bench.reference.weights_sha256:
-        detail = f"recorded from other weights ({golden.weights_sha256[:12]})"
-        return judge("golden", Measured(figure=-1, detail=detail), _GOLDEN_MIN)
-    texts = [sample.text for sample in golden.samples]
-    same = texts == [sample.text for sample in bench.samples]
-    recorded, original = golden.encode(texts), bench.vectors
-    if not same:
-        original = bench.reference.encode(texts)
-    if recorded.shape != original.shape:
-        detail = f"{recorded.shape[1]} dimensions, the reference has {original.shape[1]}"
-        return judge("golden", Measured(figure=-1, detail=detail), _GOLDEN_MIN)
-    found = cosines(recorded, original)
-    measured = Measured(
-        figure=float(found.min()), worst=shorten(texts[int(found.argmin())]), detail=""
-    )
-    return judge("golden", measured, _GOLDEN_MIN)
-
-
 def _judge_variant(
-    stand: _Stand, name: str, bench: _Bench, labelled: sts.Labelled | None
+    stand: _Stand, name: str, bench: Bench, labelled: sts.Labelled | None
 ) -> VariantReport:
     started = time.perf_counter()
     thresholds = stand.policy.thresholds(name)

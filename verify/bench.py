@@ -1,0 +1,142 @@
+"""What every variant of a bundle is held against, and the gates of the bundle as a whole."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from minilm.runtime.manifest import MANIFEST_NAME, Manifest
+from minilm.verify import corpus
+from minilm.verify.gates import Measured, judge
+from minilm.verify.golden import GOLDEN_NAME, GoldenReference
+from minilm.verify.ranking import cosines
+from minilm.verify.reference import PyTorchReference, Reference, Vectors, torch_installed
+from minilm.verify.report import GateResult, TextInfo, shorten
+from minilm.verify.tokens import counter, open_tokenizer
+from minilm.verify.trial import Tokens
+
+__all__ = ["Bench", "identify", "judge_bundle", "set_up"]
+
+_GOLDEN_MIN: Final = 0.999999
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bench:
+    """What every variant is held against.
+
+    Attributes:
+        samples: the corpus.
+        reference: the original.
+        vectors: the original's, float32, (texts, dimension).
+        tokens: of the corpus, as the bundle's tokenizer splits it.
+    """
+
+    samples: tuple[corpus.Sample, ...]
+    reference: Reference
+    vectors: Vectors
+    tokens: Tokens
+
+    def infos(self) -> tuple[TextInfo, ...]:
+        """The corpus for a report."""
+        return tuple(
+            TextInfo(text=shorten(sample.text), category=sample.category, tokens=length)
+            for sample, length in zip(self.samples, self.tokens.lengths, strict=True)
+        )
+
+
+def identify(
+    bundle: Path, manifest: Manifest, against: str | Reference | None
+) -> tuple[Reference | None, GateResult]:
+    """The reference, and the gate that says whether it has the weights that the bundle names."""
+    wanted = manifest.model.weights_sha256
+    reference: Reference
+    if isinstance(against, str) and (Path(against) / MANIFEST_NAME).is_file():
+        other = "itself" if Path(against).resolve() == bundle.resolve() else "another bundle"
+        detail = f"{against} is {other}: an artifact cannot vouch for an artifact"
+        return None, judge("reference", Measured(figure=1, worst=against, detail=detail), 0)
+    if against is None and not torch_installed():
+        reference = GoldenReference(bundle)
+    elif against is None or isinstance(against, str):
+        reference = PyTorchReference(against)
+    else:
+        reference = against
+    same = reference.weights_sha256 == wanted
+    detail = f"weights {reference.weights_sha256[:12]}"
+    if not same:
+        detail = (
+            f"the bundle was made from {manifest.model.id} with weights {wanted[:12]}, "
+            f"the reference has weights {reference.weights_sha256[:12]}"
+        )
+    worst = "" if same else reference.name
+    return reference, judge("reference", Measured(figure=not same, worst=worst, detail=detail), 0)
+
+
+def set_up(bundle: Path, reference: Reference) -> Bench:
+    """Embed the corpus with the original and tokenize it as the bundle does."""
+    limit = reference.max_tokens
+    if isinstance(reference, GoldenReference):
+        samples = reference.samples
+    else:
+        samples = corpus.samples(limit, counter(bundle))
+    texts = [sample.text for sample in samples]
+    return Bench(
+        samples=samples,
+        reference=reference,
+        vectors=reference.encode(texts),
+        tokens=Tokens(open_tokenizer(bundle), texts, limit),
+    )
+
+
+def judge_bundle(
+    bundle: Path, manifest: Manifest, bench: Bench
+) -> tuple[list[GateResult], list[str]]:
+    """Gates of the bundle as a whole, and notes on those that were left out."""
+    gates, notes = [_facts_gate(manifest, bench)], []
+    if isinstance(bench.reference, GoldenReference):
+        notes.append(
+            "gate golden: left out, since golden.npz is the reference itself: PyTorch is not "
+            "installed here; the golden vectors are taken on trust"
+        )
+    elif any(entry.path == GOLDEN_NAME for entry in manifest.files):
+        gates.append(_golden_gate(bundle, bench))
+    else:
+        notes.append(f"gate golden: left out, since the bundle has no {GOLDEN_NAME}")
+    expected = bench.reference.token_ids([sample.text for sample in bench.samples])
+    differ = [i for i, row in enumerate(expected) if row != bench.tokens.ids[i]]
+    worst = shorten(bench.samples[differ[0]].text) if differ else ""
+    gates.append(judge("tokenizer", Measured(figure=len(differ), worst=worst), 0))
+    return gates, notes
+
+
+def _facts_gate(manifest: Manifest, bench: Bench) -> GateResult:
+    facts = {
+        "dimension": (manifest.model.dimension, bench.vectors.shape[1]),
+        "max_tokens": (manifest.model.max_tokens, bench.reference.max_tokens),
+    }
+    differ = {name: pair for name, pair in facts.items() if pair[0] != pair[1]}
+    detail = "; ".join(
+        f"{name}: {ours} in the manifest, {theirs} of the original"
+        for name, (ours, theirs) in differ.items()
+    )
+    return judge(
+        "facts", Measured(figure=len(differ), worst=next(iter(differ), ""), detail=detail), 0
+    )
+
+
+def _golden_gate(bundle: Path, bench: Bench) -> GateResult:
+    golden = GoldenReference(bundle)
+    if golden.weights_sha256 != bench.reference.weights_sha256:
+        detail = f"recorded from other weights ({golden.weights_sha256[:12]})"
+        return judge("golden", Measured(figure=-1, detail=detail), _GOLDEN_MIN)
+    texts = [sample.text for sample in golden.samples]
+    same = texts == [sample.text for sample in bench.samples]
+    recorded, original = golden.encode(texts), bench.vectors
+    if not same:
+        original = bench.reference.encode(texts)
+    if recorded.shape != original.shape:
+        detail = f"{recorded.shape[1]} dimensions, the reference has {original.shape[1]}"
+        return judge("golden", Measured(figure=-1, detail=detail), _GOLDEN_MIN)
+    found = cosines(recorded, original)
+    measured = Measured(
+        figure=float(found.min()), worst=shorten(texts[int(found.argmin())]), detail=""
+    )
+    return judge("golden", measured, _GOLDEN_MIN)
