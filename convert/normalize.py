@@ -14,13 +14,13 @@ from onnx_ir.passes import common
 __all__ = ["normalize"]
 
 _OUTPUTS: Final = {"token_embeddings": "last_hidden_state"}
-_AXES: Final = {"batch_size": "batch", "sequence_length": "tokens"}
+_SHAPES: Final = {"last_hidden_state": ("batch", "tokens"), "sentence_embedding": ("batch",)}
 _MODULE_PREFIX: Final = re.compile(r"^/?0[./](model\.)?")
 _PRODUCER: Final = "minilm-toolkit"
 
 
-def normalize(model: ir.Model) -> None:
-    """Normalize `model` in place."""
+def normalize(model: ir.Model, dimension: int) -> None:
+    """Normalize `model`, whose vectors have `dimension` elements, in place."""
     ir.passes.Sequential(
         common.LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0),
         common.CommonSubexpressionEliminationPass(),
@@ -41,17 +41,12 @@ def normalize(model: ir.Model) -> None:
     _name_constants(graph)
     for value in graph.outputs:
         value.name = _OUTPUTS.get(value.name or "", value.name)
-    for value in (*graph.inputs, *graph.outputs):
-        if value.shape is not None:
-            value.shape = ir.Shape(_axis(dim) for dim in value.shape)
+        value.shape = ir.Shape(_SHAPES[value.name or ""] + (dimension,))
+    for value in graph.inputs:
+        value.shape = ir.Shape(("batch", "tokens"))
     order = sorted(graph.initializers.items())
     graph.initializers.clear()
     graph.initializers.update(order)
-
-
-def _axis(dim: int | ir.SymbolicDim) -> int | str | None:
-    name = dim.value if isinstance(dim, ir.SymbolicDim) else dim
-    return _AXES.get(name, name) if isinstance(name, str) else name
 
 
 def _name_nodes(graph: ir.Graph) -> None:

@@ -1,0 +1,122 @@
+"""The calibration texts, and statistics of what each linear layer sees of them."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import onnx_ir as ir
+from minilm.runtime.errors import BuildFailed, SourceError
+
+__all__ = ["MIN_TEXTS", "Feed", "Statistics", "feeds", "read_texts", "statistics", "texts"]
+
+MIN_TEXTS = 32
+"""Fewer texts leave channels of a 1,536-wide layer without a typical value."""
+
+_PERCENTILE = 0.9999
+
+Feed = dict[str, npt.NDArray[np.int64]]
+"""Inputs of one run: `input_ids` and `attention_mask`, each int64 (1, tokens)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Statistics:
+    """Of one layer's input over all calibration tokens.
+
+    Attributes:
+        low: float32, (inputs,), least value of each channel.
+        high: float32, (inputs,), greatest value of each channel.
+        mean: float64, (inputs,).
+        gram: float64, (inputs, inputs), sum of x xT.
+        peak: the 99.99th percentile of the tokens' max|x|: what a static range has to hold.
+    """
+
+    low: npt.NDArray[np.float32]
+    high: npt.NDArray[np.float32]
+    mean: npt.NDArray[np.float64]
+    gram: npt.NDArray[np.float64]
+    peak: float
+
+
+def texts() -> tuple[str, ...]:
+    """The project's own corpus, which shares no text with the one that `verify` uses."""
+    return tuple(
+        files("minilm.optimize").joinpath("calibration.txt").read_text("utf-8").splitlines()
+    )
+
+
+def read_texts(path: Path) -> tuple[str, ...]:
+    """Read the user's own corpus: UTF-8, one text a line, blank lines skipped.
+
+    Raises:
+        SourceError: missing, not UTF-8 text, or fewer than `MIN_TEXTS` texts.
+    """
+    try:
+        content = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise SourceError(
+            f"calibration file {path} is not UTF-8 text (byte {error.start}): give one text a line"
+        ) from error
+    except OSError as error:
+        raise SourceError(f"cannot read calibration file {path}: {error.strerror}") from error
+    if "\0" in content:
+        raise SourceError(f"calibration file {path} is binary: give UTF-8 text, one text a line")
+    found = tuple(line for line in content.splitlines() if line.strip())
+    if len(found) < MIN_TEXTS:
+        raise SourceError(
+            f"calibration file {path} has {len(found)} texts, at least {MIN_TEXTS} are needed"
+        )
+    return found
+
+
+def feeds(tokenizer: Path, corpus: Sequence[str], max_tokens: int) -> tuple[Feed, ...]:
+    """Tokenize `corpus`, a text a run: without padding, no statistic counts a padded token."""
+    from tokenizers import Tokenizer
+
+    encoder = Tokenizer.from_file(str(tokenizer))
+    encoder.no_padding()
+    encoder.enable_truncation(max_tokens)
+    ids = [np.array([encoding.ids], np.int64) for encoding in encoder.encode_batch(list(corpus))]
+    return tuple({"input_ids": row, "attention_mask": np.ones_like(row)} for row in ids)
+
+
+def statistics(
+    model: ir.Model, values: Iterable[ir.Value], inputs: Sequence[Feed]
+) -> Mapping[str, Statistics]:
+    """Run `model` over `inputs` and gather the statistics of `values`, by name.
+
+    One thread, in the order given: the sums are the same whatever the number of cores.
+    """
+    import onnxruntime as ort
+
+    names = list(dict.fromkeys(value.name or "" for value in values))
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_BASIC
+    options.log_severity_level = 3
+    proto = ir.to_proto(model)
+    del proto.graph.output[:]
+    proto.graph.output.extend(type(proto.graph.input[0])(name=name) for name in names)
+    session = ort.InferenceSession(
+        proto.SerializeToString(), options, providers=["CPUExecutionProvider"]
+    )
+    gathered: dict[str, list[npt.NDArray[np.float32]]] = {name: [] for name in names}
+    for feed in inputs:
+        for name, array in zip(names, session.run(names, feed), strict=True):
+            gathered[name].append(array.reshape(-1, array.shape[-1]))
+    return {name: _summary(np.concatenate(rows)) for name, rows in gathered.items()}
+
+
+def _summary(rows: npt.NDArray[np.float32]) -> Statistics:
+    if not np.isfinite(rows).all():
+        raise BuildFailed("calibration: the fp32 graph gives NaN or infinity on calibration texts")
+    wide = rows.astype(np.float64)
+    return Statistics(
+        low=rows.min(axis=0),
+        high=rows.max(axis=0),
+        mean=wide.mean(axis=0),
+        gram=wide.T @ wide,
+        peak=float(np.quantile(np.abs(rows).max(axis=1), _PERCENTILE)),
+    )

@@ -1,0 +1,86 @@
+"""Mean pooling as one product in place of three passes over a mask of the activations' size."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import onnx_ir as ir
+from minilm.optimize.passes.graph import Builder, nodes_of, only_consumer, replace_value
+from minilm.optimize.passes.infra import Changes
+
+__all__ = ["DivideByNorm", "PoolByProduct"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PoolByProduct:
+    """Compute the sum of a text's token vectors as mask (1 x tokens) times hidden state.
+
+    sentence-transformers expands the int64 mask to batch x tokens x dimension, casts and multiplies
+    it, then sums (`Pooling.forward`); the sum is the same.
+
+    Attributes:
+        pooling: of the model; there is nothing to do unless it is "mean".
+    """
+
+    PRODUCT: ClassVar = "pooling.sum"
+    """Name of the node that makes the sum."""
+
+    pooling: str
+
+    @property
+    def promises(self) -> Mapping[str, int]:
+        return {"mean pooling": int(self.pooling == "mean")}
+
+    def __call__(self, model: ir.Model) -> Changes:
+        graph = model.graph
+        sums = nodes_of(graph, "ReduceSum")
+        if self.pooling != "mean" or len(sums) != 2:
+            return Changes(model=model)
+        hidden = next(value for value in graph.outputs if value.name == "last_hidden_state")
+        mask = next(value for value in graph.inputs if value.name == "attention_mask")
+        vectors = next((node for node in sums if _reads(node, hidden)), None)
+        counts = next((node for node in sums if not _reads(node, hidden)), None)
+        if vectors is None or counts is None:
+            return Changes(model=model)
+        at = Builder(graph, min(vectors, counts, key=list(graph).index), "pooling")
+        ones = at.op("Cast", mask, name="mask", to=int(ir.DataType.FLOAT))
+        row = at.op("Unsqueeze", ones, at.const("axis", np.array([1])), name="mask_row")
+        total = at.op("MatMul", row, hidden, name="sum")
+        squeezed = at.op("Squeeze", total, at.const("axis", np.array([1])), name="sum_vector")
+        length = at.op(
+            "ReduceSum", ones, at.const("axis", np.array([1])), name="length", keepdims=1
+        )
+        replace_value(graph, vectors.outputs[0], squeezed)
+        replace_value(graph, counts.outputs[0], length)
+        return Changes(model=model, counts={"mean pooling": 1})
+
+
+@dataclass(frozen=True, kw_only=True)
+class DivideByNorm:
+    """Divide by the L2 norm as it is: the division broadcasts, no norm need be expanded first.
+
+    Attributes:
+        normalized: whether the model has an L2 norm; there is nothing to do otherwise.
+    """
+
+    normalized: bool
+
+    @property
+    def promises(self) -> Mapping[str, int]:
+        return {"norm": int(self.normalized)}
+
+    def __call__(self, model: ir.Model) -> Changes:
+        count = 0
+        for node in nodes_of(model.graph, "Expand"):
+            norm, reader = node.inputs[0], only_consumer(node.outputs[0])
+            if norm is not None and reader is not None and reader.op_type == "Div":
+                replace_value(model.graph, node.outputs[0], norm)
+                model.graph.remove(node, safe=True)
+                count += 1
+        return Changes(model=model, counts={"norm": count})
+
+
+def _reads(node: ir.Node, value: ir.Value) -> bool:
+    product = node.inputs[0].producer() if node.inputs[0] is not None else None
+    return product is not None and value in product.inputs

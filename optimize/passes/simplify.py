@@ -1,0 +1,21 @@
+"""What every target starts with: rewrites in standard operators that are faster everywhere."""
+
+import onnx_ir as ir
+from minilm.optimize.passes.embeddings import FoldTokenTypes
+from minilm.optimize.passes.infra import run
+from minilm.optimize.passes.pooling import DivideByNorm, PoolByProduct
+from minilm.optimize.spec import Exported
+
+__all__ = ["simplified"]
+
+
+def simplified(exported: Exported) -> ir.Model:
+    """Load the portable graph and simplify embeddings, pooling and norm."""
+    return run(
+        ir.load(exported.graph),
+        [
+            FoldTokenTypes(),
+            PoolByProduct(pooling=exported.pooling),
+            DivideByNorm(normalized=exported.normalized),
+        ],
+    )

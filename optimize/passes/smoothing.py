@@ -1,0 +1,135 @@
+"""Outlier channels move from activations, which are rounded row by row, into the weights."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import onnx_ir as ir
+from minilm.optimize.calibration import Statistics
+from minilm.optimize.passes.graph import (
+    Builder,
+    Linear,
+    array_of,
+    consumers,
+    linears,
+    nodes_of,
+    only_consumer,
+)
+from minilm.optimize.passes.infra import Changes
+
+__all__ = ["Smooth"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Smooth:
+    """Scale and shift what LayerNormalization gives to the linear layers after it.
+
+    With s and z a channel's scale and middle, the norm's own weights give (x - z) / s, the weights
+    take s and the bias takes z W, and the residual path gets x back as x' s + z. The scales are
+    SmoothQuant's (Xiao et al., arXiv:2211.10438, equation 4),
+
+        s = max|x| ** alpha / max|W| ** (1 - alpha),
+
+    divided by their geometric mean and snapped to powers of two: no product rounds, and every
+    machine derives the same bytes. The shift is the middle of the channel's range (Wei et al.,
+    Outlier Suppression+, arXiv:2304.09145, equation 4).
+
+    Attributes:
+        statistics: of the inputs of the linear layers, by the value's name.
+        norms: how many LayerNormalizations feed linear layers.
+        alpha: 0 leaves the activations as they are, 1 makes all channels equally wide.
+        shift: whether to shift too.
+    """
+
+    statistics: Mapping[str, Statistics]
+    norms: int
+    alpha: float = 0.5
+    shift: bool = True
+
+    @property
+    def promises(self) -> Mapping[str, int]:
+        return {"norm": self.norms}
+
+    def __call__(self, model: ir.Model) -> Changes:
+        graph = model.graph
+        fed: dict[ir.Value, list[Linear]] = {}
+        for linear in linears(graph):
+            fed.setdefault(linear.input, []).append(linear)
+        counts = {"norm": 0}
+        for norm in nodes_of(graph, "LayerNormalization"):
+            value = _given(norm)
+            if value in fed:
+                self._smooth(graph, norm, fed[value])
+                counts["norm"] += 1
+        return Changes(model=model, counts=counts)
+
+    def _smooth(self, graph: ir.Graph, norm: ir.Node, after: list[Linear]) -> None:
+        value = _given(norm)
+        seen = self.statistics[value.name or ""]
+        middle = (seen.low + seen.high) * np.float32(0.5 * self.shift)
+        reach = np.maximum(seen.high - middle, middle - seen.low)
+        weight = np.abs(np.concatenate([linear.weight for linear in after], axis=1)).max(axis=1)
+        scale = _powers_of_two(reach, weight, self.alpha)
+        _restore_for_others(graph, norm, after, scale, middle)
+        for linear in after:
+            name = linear.matmul.inputs[1]
+            assert name is not None
+            bias = (middle.astype(np.float64) @ linear.weight).astype(np.float32)
+            _set(name, linear.weight * scale[:, None])
+            _add_to_bias(linear, bias)
+        gamma, beta = norm.inputs[1], norm.inputs[2]
+        _set(gamma, array_of(gamma) / scale)
+        _set(beta, (array_of(beta) - middle) / scale)
+
+
+def _given(norm: ir.Node) -> ir.Value:
+    """What the layers after `norm` read: its output, or that with its axes flattened."""
+    reader = only_consumer(norm.outputs[0])
+    reshaped = reader is not None and reader.op_type == "Reshape"
+    return reader.outputs[0] if reader is not None and reshaped else norm.outputs[0]
+
+
+def _powers_of_two(
+    reach: npt.NDArray[np.float32], weight: npt.NDArray[np.float32], alpha: float
+) -> npt.NDArray[np.float32]:
+    with np.errstate(divide="ignore"):
+        log = alpha * np.log2(reach) - (1 - alpha) * np.log2(weight)
+    log = np.where(np.isfinite(log), log, 0.0)
+    scale: npt.NDArray[np.float32] = np.exp2(np.rint(log - log.mean())).astype(np.float32)
+    return scale
+
+
+def _restore_for_others(
+    graph: ir.Graph,
+    norm: ir.Node,
+    after: list[Linear],
+    scale: npt.NDArray[np.float32],
+    middle: npt.NDArray[np.float32],
+) -> None:
+    """Give all readers but the linear layers what they had before."""
+    value = _given(norm)
+    products = {linear.matmul for linear in after}
+    others = [(node, index) for node, index in value.uses() if node not in products]
+    if not others:
+        return
+    first = min((node for node, _ in others), key=list(graph).index)
+    at = Builder(graph, first, f"{(norm.name or '').rsplit('.', 1)[0]}.residual")
+    restored = at.op("Mul", value, at.const("scale", scale), name="scale")
+    if middle.any():
+        restored = at.op("Add", restored, at.const("middle", middle), name="shift")
+    for node, index in others:
+        node.replace_input_with(index, restored)
+
+
+def _add_to_bias(linear: Linear, extra: npt.NDArray[np.float32]) -> None:
+    if not extra.any():
+        return
+    reader = linear.add or next(iter(consumers(linear.matmul.outputs[0])))
+    bias = next(v for v in reader.inputs if v is not None and v.is_initializer())
+    _set(bias, array_of(bias) + extra)
+
+
+def _set(value: ir.Value | None, array: npt.NDArray[np.floating]) -> None:
+    assert value is not None
+    value.const_value = ir.tensor(array.astype(np.float32), name=value.name)

@@ -1,0 +1,81 @@
+"""Weights to int8 codes: to the nearest, or so that the layer's output errs least (GPTQ)."""
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["Rounded", "gptq", "nearest"]
+
+_LIMIT: Final = 127
+_DAMPING: Final = 0.01
+"""Share of the mean diagonal that is added to the Hessian (Frantar et al., section 3.3, step 3)."""
+_BLOCK: Final = 128
+"""Rows whose errors are gathered before the rest of the matrix is updated (the same, step 2)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rounded:
+    """An int8 weight, symmetric, one scale an output channel.
+
+    Attributes:
+        codes: int8, (inputs, outputs), -127 to 127.
+        scale: float32, (outputs,).
+    """
+
+    codes: npt.NDArray[np.int8]
+    scale: npt.NDArray[np.float32]
+
+    @property
+    def weight(self) -> npt.NDArray[np.float32]:
+        """What the codes stand for: float32, (inputs, outputs)."""
+        return self.codes.astype(np.float32) * self.scale
+
+
+def nearest(weight: npt.NDArray[np.float32]) -> Rounded:
+    """Round each element of `weight`, float32 (inputs, outputs), to the nearest code."""
+    scale = _scale(weight)
+    return Rounded(codes=_codes(weight / scale), scale=scale)
+
+
+def gptq(weight: npt.NDArray[np.float32], gram: npt.NDArray[np.float64]) -> Rounded:
+    """Round `weight` row by row, each row's error made good by the rows that are still to come.
+
+    Frantar et al., "GPTQ: Accurate Post-Training Quantization for Generative Pre-trained
+    Transformers", arXiv:2210.17323, algorithm 1, in the order of falling Hessian diagonal.
+
+    Args:
+        weight: float32, (inputs, outputs).
+        gram: float64, (inputs, inputs), the sum of x xT over calibration activations.
+    """
+    scale = _scale(weight)
+    order = np.argsort(-np.diag(gram), kind="stable")
+    hessian = gram[np.ix_(order, order)].copy()
+    hessian[np.diag_indices_from(hessian)] += _DAMPING * np.diag(gram).mean() + 1e-12
+    # Upper Cholesky factor of the inverse: its rows hold the updates of all steps at once.
+    factor = np.linalg.cholesky(np.linalg.inv(hessian)).T
+    left = weight[order].astype(np.float64)
+    codes = np.empty(weight.shape, np.int8)
+    for start in range(0, len(left), _BLOCK):
+        stop = min(start + _BLOCK, len(left))
+        errors = np.empty((stop - start, left.shape[1]))
+        for row in range(start, stop):
+            codes[row] = _codes(left[row] / scale)
+            error = (left[row] - codes[row] * scale.astype(np.float64)) / factor[row, row]
+            left[row + 1 : stop] -= np.outer(factor[row, row + 1 : stop], error)
+            errors[row - start] = error
+        left[stop:] -= factor[start:stop, stop:].T @ errors
+    restored = np.empty_like(codes)
+    restored[order] = codes
+    return Rounded(codes=restored, scale=scale)
+
+
+def _scale(weight: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    peak = np.abs(weight).max(axis=0)
+    return np.where(peak > 0, peak / _LIMIT, 1).astype(np.float32)
+
+
+def _codes(scaled: npt.NDArray[np.floating]) -> npt.NDArray[np.int8]:
+    codes: npt.NDArray[np.int8] = np.clip(np.rint(scaled), -_LIMIT, _LIMIT).astype(np.int8)
+    return codes
