@@ -2,12 +2,16 @@
 
     ToolkitError
     ├── GateFailed          1  readable, but not the original's vectors
+    ├── UsageError          2  an argument or a text that cannot be served (also a ValueError)
+    │   └── TextTooLong     2  over the model's limit, and the caller chose on_long="error"
+    ├── TextTypeError       2  something that is not a text (also a TypeError)
     ├── InvalidArtifact     3  missing, truncated, altered, unlisted or linked file; unknown format
     ├── BackendUnavailable  4  an extra is not installed, a provider or a variant cannot run here
+    │   └── EncoderUnusable 4  closed, or carried over a fork that its backend does not survive
     ├── SourceError         5  weights missing, of the wrong hash or architecture, or out of reach
     └── BuildFailed         6  a stage failed; nothing half-written is left
 
-The number is the exit code of the `toolkit` command (2 is wrong usage, which typer raises itself).
+The number is the exit code of the `toolkit` command; 2 is what typer gives for wrong usage too.
 Each message says what was asked, what was found and what to do.
 """
 
@@ -16,10 +20,14 @@ from typing import ClassVar
 __all__ = [
     "BackendUnavailable",
     "BuildFailed",
+    "EncoderUnusable",
     "GateFailed",
     "InvalidArtifact",
     "SourceError",
+    "TextTooLong",
+    "TextTypeError",
     "ToolkitError",
+    "UsageError",
 ]
 
 
@@ -35,6 +43,24 @@ class GateFailed(ToolkitError):
     exit_code = 1
 
 
+class UsageError(ToolkitError, ValueError):
+    """An argument has a value that cannot be served: the message lists those that can."""
+
+    exit_code = 2
+
+
+class TextTooLong(UsageError):
+    """A text is longer than the model reads, and `on_long="error"` was asked for."""
+
+    exit_code = 2
+
+
+class TextTypeError(ToolkitError, TypeError):
+    """Something that is not a text stands where one is expected: the message gives its position."""
+
+    exit_code = 2
+
+
 class InvalidArtifact(ToolkitError):
     """A bundle has a missing, truncated, altered, unlisted or linked file, or an unknown format."""
 
@@ -47,8 +73,14 @@ class BackendUnavailable(ToolkitError):
     exit_code = 4
 
 
+class EncoderUnusable(BackendUnavailable):
+    """The encoder was closed, or its backend did not survive a fork: load it again."""
+
+    exit_code = 4
+
+
 class SourceError(ToolkitError):
-    """The PyTorch weights are missing, have the wrong hash, or are of an unsupported architecture."""
+    """The weights are missing, have the wrong hash, or are of an unsupported architecture."""
 
     exit_code = 5
 

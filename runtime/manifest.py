@@ -114,11 +114,41 @@ class Variant:
 
     @property
     def target(self) -> str:
+        """The part of the name before the slash."""
         return self.name.split("/")[0]
 
     @property
     def precision(self) -> str:
+        """The part of the name behind the slash."""
         return self.name.split("/")[1]
+
+    @classmethod
+    def from_data(cls, data: Mapping[str, Any]) -> "Variant":
+        """Make a variant of its JSON data.
+
+        Raises:
+            KeyError: a field is missing.
+            TypeError: there is a field too many.
+            ValueError: the name is not one of a known target and precision.
+        """
+        target, _, precision = data["name"].partition("/")
+        if target not in get_args(Target) or precision not in get_args(Precision):
+            raise ValueError(f"unknown variant name {data['name']!r}")
+        tensors = {
+            side: tuple(
+                TensorInfo(name=t["name"], dtype=t["dtype"], shape=tuple(t["shape"]))
+                for t in data[side]
+            )
+            for side in ("inputs", "outputs")
+        }
+        return cls(
+            **{
+                **data,
+                **tensors,
+                "files": tuple(data["files"]),
+                "instruction_sets": tuple(data["instruction_sets"]),
+            }
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -208,27 +238,6 @@ def _parse(data: Mapping[str, Any]) -> Manifest:
     return Manifest(
         model=ModelInfo(**data["model"]),
         files=tuple(FileEntry(**entry) for entry in data["files"]),
-        variants=tuple(_parse_variant(entry) for entry in data["variants"]),
+        variants=tuple(Variant.from_data(entry) for entry in data["variants"]),
         toolchain=dict(data["toolchain"]),
-    )
-
-
-def _parse_variant(data: Mapping[str, Any]) -> Variant:
-    target, _, precision = data["name"].partition("/")
-    if target not in get_args(Target) or precision not in get_args(Precision):
-        raise ValueError(f"unknown variant name {data['name']!r}")
-    tensors = {
-        side: tuple(
-            TensorInfo(name=t["name"], dtype=t["dtype"], shape=tuple(t["shape"]))
-            for t in data[side]
-        )
-        for side in ("inputs", "outputs")
-    }
-    return Variant(
-        **{
-            **data,
-            **tensors,
-            "files": tuple(data["files"]),
-            "instruction_sets": tuple(data["instruction_sets"]),
-        }
     )

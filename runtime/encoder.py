@@ -1,0 +1,296 @@
+"""The object that turns texts into vectors."""
+
+import threading
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
+from types import TracebackType
+from typing import Any, Final, Self
+
+import numpy as np
+import numpy.typing as npt
+from minilm.runtime.batching import Row
+from minilm.runtime.checks import check_positive
+from minilm.runtime.engine import Engine
+from minilm.runtime.errors import UsageError
+from minilm.runtime.job import EncodeReport, Job
+from minilm.runtime.manifest import Manifest, Variant
+from minilm.runtime.progress import Progress
+from minilm.runtime.texts import as_texts, check_stream, check_text
+from minilm.runtime.windows import Chunk, OnLong, check_on_long, spread
+
+__all__ = ["Encoder", "TruncationWarning"]
+
+Vectors = npt.NDArray[np.float32]
+
+_STREAM_BLOCK: Final = 1024
+"""Texts of a block of `iter_encode`: enough to sort well, a few MB."""
+
+_warned = threading.Event()
+
+
+class TruncationWarning(UserWarning):
+    """A text was cut, and nobody had said what is to become of long texts."""
+
+
+class Encoder:
+    """Embeds texts with one variant of a bundle; `minilm.runtime.load` makes it.
+
+    May be used from several threads at once. Pickles as its path and options, and is loaded again
+    where it is unpickled. After a fork it goes on working on ONNX Runtime's CPU provider and raises
+    `EncoderUnusable` on the others.
+
+    Attributes:
+        manifest: of the bundle.
+        variant: that was loaded.
+        why: which facts decided for it, in a sentence or two.
+    """
+
+    def __init__(
+        self,
+        *,
+        engine: Engine,
+        manifest: Manifest,
+        variant: Variant,
+        why: str,
+        on_long: OnLong | None,
+        reload: Callable[[], "Encoder"],
+    ) -> None:
+        self.manifest = manifest
+        self.variant = variant
+        self.why = why
+        self._engine = engine
+        self._on_long = on_long
+        self._reload = reload
+        self._reports = threading.local()
+
+    def encode(
+        self,
+        texts: str | Iterable[str],
+        *,
+        batch_size: int | None = None,
+        show_progress_bar: bool = False,
+        normalize_embeddings: bool = True,
+        on_long: OnLong | None = None,
+    ) -> Vectors:
+        """Embed one text or several.
+
+        Args:
+            texts: a str, or any iterable of str.
+            batch_size: most texts in a batch; by default as many as run best.
+            show_progress_bar: draw one on standard error, if that is a terminal.
+            normalize_embeddings: bring vectors to unit length, if the graph has not done so.
+            on_long: as in `load`, for this call.
+
+        Returns:
+            float32, (texts, dimension), unit length; for a str (dimension,).
+
+        Raises:
+            TextTypeError: something that is not a text; names its position.
+            TextTooLong: with `on_long="error"`; names its position.
+            UsageError: an argument has no such value, or a text has a lone surrogate.
+            EncoderUnusable: closed, or carried over a fork that it does not survive.
+        """
+        if batch_size is not None:
+            check_positive("batch_size", batch_size)
+        chosen = self._chosen(on_long)
+        if isinstance(texts, str):
+            check_text(texts, "the text")
+            checked = [texts]
+        else:
+            checked = as_texts(texts)
+        progress = Progress(len(checked)) if show_progress_bar else None
+        job = self._job(checked, chosen, normalize=normalize_embeddings)
+        vectors = self._finish(job, EncodeReport(), batch_size, progress)
+        return vectors[0] if isinstance(texts, str) else vectors
+
+    def iter_encode(
+        self,
+        stream: Iterable[str],
+        *,
+        batch_size: int = _STREAM_BLOCK,
+        normalize_embeddings: bool = True,
+        on_long: OnLong | None = None,
+    ) -> Iterator[Vectors]:
+        """Embed a stream of any length in constant memory.
+
+        Args:
+            stream: any iterable of str; read one block at a time.
+            batch_size: texts of a block.
+            normalize_embeddings: as in `encode`.
+            on_long: as in `load`, for this call.
+
+        Returns:
+            An iterator of float32, (block, dimension), in the stream's order. `last_report` counts
+            the blocks so far.
+
+        Raises:
+            UsageError: at once for an argument, and as `encode` when the text's block is reached.
+            TextTypeError: likewise.
+            TextTooLong: as `encode`, when the text's block is reached.
+            EncoderUnusable: as `encode`.
+        """
+        check_positive("batch_size", batch_size)
+        check_stream(stream)
+        chosen = self._chosen(on_long)
+        return self._blocks(iter(stream), batch_size, chosen, normalize=normalize_embeddings)
+
+    def chunks(self, text: str) -> list[Chunk]:
+        """Windows over the whole of `text`, with their places in it and their vectors.
+
+        Raises:
+            TextTypeError: not a str.
+            UsageError: a lone surrogate in it.
+            EncoderUnusable: as `encode`.
+        """
+        check_text(text, "the text")
+        ids, spans = self._engine.tokenizer.ids_and_spans(text)
+        windows = spread(len(ids), self._room)
+        pieces = [
+            (int(spans[first, 0]), int(spans[last - 1, 1])) if last else (0, len(text))
+            for first, last in windows
+        ]
+        job = self._job([text[a:b] for a, b in pieces], "truncate", normalize=True)
+        self._engine.run(job.texts, lambda n: [Row(n, 0, ids[slice(*windows[n])])], job.deliver)
+        self._reports.last = EncodeReport(texts=1, texts_windowed=int(len(windows) > 1))
+        return [
+            Chunk(text=text[a:b], start=a, end=b, tokens=last - first, vector=vector)
+            for (a, b), (first, last), vector in zip(pieces, windows, job.result(), strict=True)
+        ]
+
+    def similarity(self, a: Any, b: Any) -> Vectors:
+        """Cosine of each of `a` with each of `b`.
+
+        Args:
+            a: texts (a str or an iterable of str), or vectors: (n, dimension) or (dimension,).
+            b: likewise.
+
+        Returns:
+            float32, (len(a), len(b)), from -1 to 1.
+
+        Raises:
+            UsageError: vectors of another dimension.
+            TextTypeError: neither texts nor vectors.
+        """
+        cosines: Vectors = np.clip(self._units("a", a) @ self._units("b", b).T, -1, 1)
+        return cosines
+
+    def embed_documents(self, texts: list[str]) -> list[list[float]]:
+        """LangChain's name for `encode`: a list of vectors."""
+        vectors: list[list[float]] = self.encode(texts).tolist()
+        return vectors
+
+    def embed_query(self, text: str) -> list[float]:
+        """LangChain's name for `encode` of one text."""
+        check_text(text, "the text")
+        vector: list[float] = self.encode(text).tolist()
+        return vector
+
+    def __call__(self, input: Iterable[str]) -> list[Vectors]:  # noqa: A002 - Chroma's name
+        """Chroma's name for `encode`: a list of arrays."""
+        return list(self.encode([input] if isinstance(input, str) else input))
+
+    @property
+    def last_report(self) -> EncodeReport:
+        """What the last call from this thread made of its texts."""
+        report: EncodeReport = getattr(self._reports, "last", EncodeReport())
+        return report
+
+    @property
+    def dimension(self) -> int:
+        """Elements of a vector."""
+        return self.manifest.model.dimension
+
+    @property
+    def max_tokens(self) -> int:
+        """Tokens of the longest text that is read whole, [CLS] and [SEP] included."""
+        return self.manifest.model.max_tokens
+
+    def close(self) -> None:
+        """Release the graph; the encoder cannot be used afterwards."""
+        self._engine.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __reduce__(self) -> tuple[Callable[[], "Encoder"], tuple[()]]:
+        return self._reload, ()
+
+    def __repr__(self) -> str:
+        return f"<Encoder {self.manifest.model.id} {self.variant.name}>"
+
+    @property
+    def _room(self) -> int:
+        return self.max_tokens - 2
+
+    def _chosen(self, on_long: OnLong | None) -> OnLong | None:
+        if on_long is not None:
+            check_on_long(on_long)
+        return on_long or self._on_long
+
+    def _job(
+        self, texts: Sequence[str], on_long: OnLong | None, *, normalize: bool, first: int = 0
+    ) -> Job:
+        return Job(
+            texts,
+            first=first,
+            tokenizer=self._engine.tokenizer,
+            room=self._room,
+            on_long=on_long,
+            dimension=self.dimension,
+            normalize=normalize and not self.manifest.model.normalized,
+        )
+
+    def _finish(
+        self, job: Job, before: EncodeReport, batch_size: int | None, progress: Progress | None
+    ) -> Vectors:
+        """Run a job, report on it, warn if it is the first to lose tokens unasked."""
+
+        def deliver(rows: Sequence[Row], vectors: Vectors) -> None:
+            job.deliver(rows, vectors)
+            if progress is not None:
+                progress.advance(sum(row.part == 0 for row in rows))
+
+        self._engine.run(job.texts, job.rows_of, deliver, batch_size=batch_size)
+        report = job.report()
+        self._reports.last = before + report
+        if report.texts_cut and job.on_long is None and not _warned.is_set():
+            _warned.set()
+            warnings.warn(
+                f"{report.texts_cut} of {report.texts} texts were cut to {self._room} tokens, "
+                f'{report.tokens_cut} tokens are lost: choose on_long="truncate" to keep it so, '
+                '"mean" or "error" (last_report counts; this warning is not repeated)',
+                TruncationWarning,
+                stacklevel=3,
+            )
+        return job.result()
+
+    def _blocks(
+        self, stream: Iterator[str], size: int, on_long: OnLong | None, *, normalize: bool
+    ) -> Iterator[Vectors]:
+        report = EncodeReport()
+        while block := as_texts(islice(stream, size), first=report.texts):
+            job = self._job(block, on_long, normalize=normalize, first=report.texts)
+            vectors = self._finish(job, report, None, None)
+            report = self.last_report
+            yield vectors
+
+    def _units(self, name: str, value: Any) -> Vectors:
+        """Vectors of unit length: `value`'s own, or those of its texts."""
+        if not isinstance(value, np.ndarray) or value.dtype.kind in "USO":
+            value = self.encode([value] if isinstance(value, str) else value)
+        vectors = np.atleast_2d(np.asarray(value, dtype=np.float32))
+        if vectors.ndim != 2 or vectors.shape[1] != self.dimension:
+            raise UsageError(
+                f"{name} has shape {vectors.shape}, expected (n, {self.dimension}) or texts"
+            )
+        units: Vectors = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+        return units

@@ -1,0 +1,92 @@
+"""Batches through a session: as many threads as help, none for one text."""
+
+import os
+from collections.abc import Callable, Sequence
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+from minilm.runtime.backends import Session
+from minilm.runtime.batching import Row, batches, pack
+from minilm.runtime.errors import EncoderUnusable
+from minilm.runtime.tokenizer import TextTokenizer
+from minilm.runtime.workers import run_all
+
+__all__ = ["Engine"]
+
+Vectors = npt.NDArray[np.float32]
+
+_LEAST_SHARE_TOKENS: Final = 128
+"""Fewer tokens are not worth a thread of their own."""
+
+_CHARS_PER_TOKEN: Final = 4
+"""Of English text; a guess that shapes batches and nothing else."""
+
+
+class Engine:
+    """A session and the tokenizer that feeds it.
+
+    Args:
+        session: of a graph.
+        tokenizer: of the same bundle.
+        name: of the variant, for messages.
+    """
+
+    def __init__(self, session: Session, tokenizer: TextTokenizer, name: str) -> None:
+        self.tokenizer = tokenizer
+        self._session: Session | None = session
+        self._name = name
+        self._process = os.getpid()
+
+    def run(
+        self,
+        texts: Sequence[str],
+        rows_of: Callable[[int], list[Row]],
+        deliver: Callable[[Sequence[Row], Vectors], None],
+        *,
+        batch_size: int | None = None,
+    ) -> None:
+        """Embed all rows of all texts.
+
+        Args:
+            texts: their lengths shape the batches.
+            rows_of: rows of the text at a position; called by one thread at a time.
+            deliver: takes a batch and its vectors; called by several threads at once.
+            batch_size: most rows of a batch, if any.
+
+        Raises:
+            EncoderUnusable: closed, or carried over a fork that it does not survive.
+        """
+        session = self._live()
+        tokens = sum(map(len, texts)) // _CHARS_PER_TOKEN
+        workers = max(1, min(session.workers, tokens // _LEAST_SHARE_TOKENS))
+        budget = min(session.budget_tokens, max(_LEAST_SHARE_TOKENS, tokens // workers))
+        source = batches(texts, rows_of, session, budget_tokens=budget, batch_size=batch_size)
+
+        def embed(rows: list[Row]) -> None:
+            width = session.width(len(rows[0].ids) + 2)
+            deliver(rows, session.run(*pack(rows, width, self.tokenizer)))
+
+        if workers == 1:
+            for rows in source:
+                embed(rows)
+        else:
+            run_all(source, embed, workers=workers)
+
+    def close(self) -> None:
+        """Release the session."""
+        session, self._session = self._session, None
+        if session is not None:
+            session.close()
+
+    def _live(self) -> Session:
+        """The session, if this process may use it."""
+        if self._session is None:
+            raise EncoderUnusable("this encoder was closed: load the bundle again")
+        if not self._session.survives_fork and os.getpid() != self._process:
+            raise EncoderUnusable(
+                f"this encoder was loaded in process {self._process}, and {self._name} does not "
+                f"survive the fork to process {os.getpid()}: load the bundle again here, or start "
+                'processes by "spawn"'
+            )
+        return self._session

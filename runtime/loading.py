@@ -1,0 +1,115 @@
+"""From a directory to an encoder: read the manifest, choose, check, open."""
+
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from minilm.runtime import host as hosts
+from minilm.runtime import integrity, manifest, selection, windows
+from minilm.runtime.backends import Session
+from minilm.runtime.checks import check_positive
+from minilm.runtime.encoder import Encoder
+from minilm.runtime.engine import Engine
+from minilm.runtime.errors import InvalidArtifact
+from minilm.runtime.tokenizer import TextTokenizer
+
+__all__ = ["load"]
+
+_TOKENIZER = "tokenizer.json"
+
+
+def load(
+    path: str | Path,
+    *,
+    target: str | None = None,
+    precision: str | None = None,
+    provider: str | None = None,
+    threads: int | None = None,
+    verify: integrity.Level = "full",
+    on_long: windows.OnLong | None = None,
+    cache_dir: str | Path | None = None,
+) -> Encoder:
+    """Load the variant of a bundle that runs best on this machine, or the one asked for.
+
+    Opens no network connection and writes nothing, but to `cache_dir`.
+
+    Args:
+        path: directory of the bundle.
+        target: "cpu", "openvino" or "cuda"; by default whatever is fastest here.
+        precision: "fp32", "bf16", "fp16" or "int8"; by default whatever is fastest here.
+        provider: ONNX Runtime provider to run on instead of the target's own, as
+            "CPUExecutionProvider" to check the numbers of a cuda variant where there is no GPU.
+        threads: that embed at once; by default one for each core this process may use.
+        verify: "full" lists the bundle's files, compares their sizes, and hashes those that are
+            loaded (10 to 60 ms); "sizes" leaves out the hashes (under 1 ms); "none" trusts the
+            directory as it is.
+        on_long: what a text over the model's limit gets: "truncate" drops the rest, "mean" averages
+            windows over all of it, "error" raises. None is "truncate" with a warning, once.
+        cache_dir: folder in which OpenVINO keeps compiled graphs, for quicker starts.
+
+    Raises:
+        InvalidArtifact: not a bundle, or one that is damaged, altered or of an unknown format.
+        BackendUnavailable: what was asked for cannot run here; says what to install.
+        UsageError: an argument has no such value.
+    """
+    integrity.check_level(verify)
+    if on_long is not None:
+        windows.check_on_long(on_long)
+    bundle = Path(path)
+    contents = manifest.read(bundle)
+    facts = hosts.describe(providers=target != "openvino")
+    workers = facts.cores if threads is None else check_positive("threads", threads)
+    variant, why = selection.choose(
+        contents, facts, target=target, precision=precision, provider=provider
+    )
+    files = (_TOKENIZER, *variant.files)
+    integrity.check(bundle, contents, "none" if verify == "none" else "sizes")
+    data = [_read(bundle, contents, name, hashed=verify == "full") for name in files]
+    tokenizer = TextTokenizer(data[0])
+    session: Session
+    if variant.target == "openvino":
+        from minilm.runtime.backends import openvino
+
+        session = openvino.open_session(
+            variant,
+            data[1],
+            data[2],
+            threads=workers,
+            max_tokens=contents.model.max_tokens,
+            cache_dir=None if cache_dir is None else Path(cache_dir),
+        )
+    else:
+        from minilm.runtime.backends import onnxruntime
+
+        session = onnxruntime.open_session(variant, data[1], threads=workers, provider=provider)
+    options: dict[str, Any] = {
+        "target": target,
+        "precision": precision,
+        "provider": provider,
+        "threads": threads,
+        "verify": verify,
+        "on_long": on_long,
+        "cache_dir": cache_dir,
+    }
+    return Encoder(
+        engine=Engine(session, tokenizer, variant.name),
+        manifest=contents,
+        variant=variant,
+        why=f"{why} {workers} thread{'s' * (workers != 1)}: {facts.cores_reason}.",
+        on_long=on_long,
+        reload=partial(load, bundle.absolute(), **options),
+    )
+
+
+def _read(bundle: Path, contents: manifest.Manifest, name: str, *, hashed: bool) -> bytes:
+    """Content of a file; the bytes that are hashed are those that get parsed."""
+    entry = next((entry for entry in contents.files if entry.path == name), None)
+    if entry is None:
+        raise InvalidArtifact(f"the bundle has no {name}: its manifest does not list it")
+    try:
+        data = (bundle / name).read_bytes()
+    except OSError as error:
+        raise InvalidArtifact(f"cannot read {bundle / name}: {error}") from error
+    if hashed:
+        integrity.check_bytes(entry, data)
+    return data

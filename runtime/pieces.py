@@ -1,0 +1,106 @@
+"""Where a very long text may be cut so that its pieces give the tokens of the whole.
+
+A tokenizer spends a hundred bytes and more on each character: a text of 10 MB has to pass in
+pieces. BERT splits at white space and around punctuation, and makes one unknown token of a word of
+more than a hundred characters: a cut between words changes nothing, and of an endless word only
+the start matters.
+"""
+
+import string
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+__all__ = ["PIECE_CHARS", "Piece", "Splitter"]
+
+PIECE_CHARS: Final = 1 << 15
+"""Length of a piece: tokens of one fit in a few MB."""
+
+_BREAKS: Final = frozenset(" \t\n\r" + string.punctuation)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Piece:
+    """Characters `start` to `stop` of a text, to be tokenized on their own.
+
+    Attributes:
+        start: first character.
+        stop: behind the last character.
+        word_end: where the word ends that this piece is the start of, if it was cut inside one.
+    """
+
+    start: int
+    stop: int
+    word_end: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Splitter:
+    """Cuts texts as one tokenizer allows.
+
+    Attributes:
+        words: character spans of the words of a text, as the tokenizer's own pre-tokenizer finds
+            them.
+        normalized_chars: how many characters of a text survive normalization.
+        word_chars: longest word that is not unknown, in characters after normalization.
+        added: tokens that are found before words are ("[MASK]"): never cut inside one.
+        piece_chars: length to aim at.
+    """
+
+    words: Callable[[str], list[tuple[int, int]]]
+    normalized_chars: Callable[[str], int]
+    word_chars: int
+    added: tuple[str, ...]
+    piece_chars: int = PIECE_CHARS
+
+    def pieces(self, text: str) -> Iterator[Piece]:
+        """Pieces of `text`, in order; what lies between them gives no token."""
+        breaks = _BREAKS.difference(*self.added)
+        start, size = 0, self.piece_chars
+        while len(text) - start > size:
+            stop = start + size
+            while stop > start and text[stop - 1] not in breaks:
+                stop -= 1
+            if stop > start:
+                yield Piece(start=start, stop=stop)
+                start, size = stop, self.piece_chars
+                continue
+            piece, start, size = self._piece_without_breaks(text, start, size)
+            if piece:
+                yield piece
+        if start < len(text):
+            yield Piece(start=start, stop=len(text))
+
+    def _piece_without_breaks(
+        self, text: str, start: int, size: int
+    ) -> tuple[Piece | None, int, int]:
+        """The next piece if there is one, where to go on, and how many characters to look at."""
+        block = text[start : start + size]
+        words = self.words(block)
+        if not words:
+            # Nothing here survives normalization, and no word began before it.
+            return None, start + size, self.piece_chars
+        for cut, _ in reversed(words[1:]):
+            if not self._near_added(block, cut):
+                return Piece(start=start, stop=start + cut), start + cut, self.piece_chars
+        first, last = words[0][0], words[-1][1]
+        if len(words) == 1 and self.normalized_chars(block[first:last]) > self.word_chars:
+            end, resume = self._end_of_word(text, start + size)
+            return Piece(start=start, stop=start + size, word_end=end), resume, self.piece_chars
+        return None, start, size * 2
+
+    def _near_added(self, block: str, cut: int) -> bool:
+        reach = max(map(len, self.added), default=0)
+        around = block[max(0, cut - reach) : cut + reach]
+        return any(token in around for token in self.added) or cut + reach > len(block)
+
+    def _end_of_word(self, text: str, position: int) -> tuple[int, int]:
+        """End of the word that goes on at `position`, and where the next one may begin."""
+        while position < len(text):
+            block = text[position : position + self.piece_chars]
+            # A letter at each end shows whether anything in between parts them.
+            words = self.words(f"a{block}a")
+            if len(words) > 1:
+                return position + words[0][1] - 1, position + words[1][0] - 1
+            position += len(block)
+        return len(text), len(text)

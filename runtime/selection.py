@@ -1,0 +1,192 @@
+"""Which variant of a bundle runs best on a host, and which facts say so."""
+
+import re
+from dataclasses import dataclass
+from typing import Final, get_args
+
+from minilm.runtime.errors import BackendUnavailable, InvalidArtifact, UsageError
+from minilm.runtime.host import Host
+from minilm.runtime.manifest import Manifest, Precision, Target, Variant
+
+__all__ = ["Assessment", "assess", "choose"]
+
+_FAST_INT8: Final = ("amx_int8", "avx512_vnni", "avx_vnni", "asimddp")
+
+_MODULES: Final = {
+    "onnxruntime": "onnxruntime",
+    "onnxruntime-gpu": "onnxruntime",
+    "openvino": "openvino",
+}
+_EXTRAS: Final = {"cpu": "cpu", "openvino": "openvino", "cuda": "cuda"}
+_PROVIDERS: Final = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Assessment:
+    """What a host makes of one variant: whether it runs there, and the facts behind its rank."""
+
+    name: str
+    runnable: bool
+    reason: str
+
+
+# Fastest first, as measured (see the repository's benchmarks): the first line that fits a variant
+# and one of whose instruction sets the host has is its rank; no sets means any host.
+_PREFERENCE: Final[tuple[tuple[str, tuple[str, ...], str], ...]] = (
+    ("cuda/fp16", (), "a GPU beats any CPU in throughput"),
+    ("cuda/int8", (), "a GPU beats any CPU in throughput, with int8 products"),
+    ("openvino/int8", ("amx_int8",), "int8 on matrix tiles is the fastest on a CPU"),
+    ("openvino/bf16", ("amx_bf16",), "bf16 on matrix tiles beats int8 vector products"),
+    ("cpu/int8", _FAST_INT8, "int8 dot products in hardware, and a quick start"),
+    ("openvino/int8", _FAST_INT8, "int8 dot products in hardware"),
+    ("openvino/bf16", ("avx512_bf16", "bf16"), "bf16 dot products in hardware"),
+    ("cpu/fp32", (), "float32 runs at full speed on any CPU"),
+    ("openvino/bf16", (), "no bf16 products in this CPU: it computes in float32"),
+    ("cpu/int8", (), "no int8 dot products in this CPU: slower or less exact here"),
+    ("openvino/int8", (), "no int8 dot products in this CPU: slower or less exact here"),
+)
+
+
+def assess(manifest: Manifest, host: Host) -> tuple[Assessment, ...]:
+    """Every variant of a bundle as `host` sees it, best first, those that cannot run last."""
+    ranked = []
+    for variant in manifest.variants:
+        rank, reason = _rank(variant, host)
+        obstacle = _obstacle(variant, host)
+        assessment = Assessment(
+            name=variant.name, runnable=obstacle is None, reason=obstacle or reason
+        )
+        ranked.append(((obstacle is not None, rank), assessment))
+    return tuple(assessment for _, assessment in sorted(ranked, key=lambda pair: pair[0]))
+
+
+def choose(
+    manifest: Manifest,
+    host: Host,
+    *,
+    target: str | None = None,
+    precision: str | None = None,
+    provider: str | None = None,
+) -> tuple[Variant, str]:
+    """The variant to load, and why it is that one.
+
+    Args:
+        manifest: of the bundle.
+        host: where it is to run.
+        target: take only variants of this target.
+        precision: take only variants of this precision.
+        provider: ONNX Runtime provider asked for by name, instead of the target's own.
+
+    Returns:
+        The variant and one or two sentences with the facts that decided.
+
+    Raises:
+        UsageError: no such target, precision or provider exists.
+        InvalidArtifact: the bundle has no variant that was asked for.
+        BackendUnavailable: none of those asked for can run here: says what to install.
+    """
+    asked = _check_request(target, precision)
+    wanted = {
+        variant.name: variant
+        for variant in manifest.variants
+        if target in {None, variant.target} and precision in {None, variant.precision}
+    }
+    if not wanted:
+        has = ", ".join(variant.name for variant in manifest.variants) or "none"
+        raise InvalidArtifact(f"the bundle has no variant of {asked}; it has: {has}")
+    if provider is not None:
+        return _choose_for_provider(tuple(wanted.values()), host, provider, asked)
+    assessments = [entry for entry in assess(manifest, host) if entry.name in wanted]
+    best = assessments[0]
+    if not best.runnable:
+        reasons = "; ".join(f"{entry.name}: {entry.reason}" for entry in assessments)
+        raise BackendUnavailable(f"{asked} cannot run on this machine: {reasons}")
+    why = f"{best.name}: {best.reason}."
+    if target or precision:
+        why = f"{best.name}, as asked for by {asked}: {best.reason}."
+    better = [entry for entry in assess(manifest, host) if not entry.runnable]
+    if not (target or precision) and better:
+        why += " Not considered: " + "; ".join(f"{e.name} ({e.reason})" for e in better) + "."
+    return wanted[best.name], why
+
+
+def _check_request(target: str | None, precision: str | None) -> str:
+    """The request in words, after checking that its names exist."""
+    parts = []
+    for label, value, known in (
+        ("target", target, get_args(Target)),
+        ("precision", precision, get_args(Precision)),
+    ):
+        if value is not None and value not in known:
+            raise UsageError(f"unknown {label} {value!r}: choose one of {', '.join(known)}")
+        if value is not None:
+            parts.append(f"{label}={value!r}")
+    return " and ".join(parts) or "any target"
+
+
+def _choose_for_provider(
+    wanted: tuple[Variant, ...], host: Host, provider: str, asked: str
+) -> tuple[Variant, str]:
+    onnx = [variant for variant in wanted if _MODULES.get(variant.backend) == "onnxruntime"]
+    if not onnx:
+        raise UsageError(f"provider={provider!r} is ONNX Runtime's, and {asked} does not run on it")
+    variant = onnx[0]
+    if obstacle := _backend_obstacle(variant, host):
+        raise BackendUnavailable(f"{variant.name} cannot run on this machine: {obstacle}")
+    if provider not in (host.providers or ()):
+        raise BackendUnavailable(
+            f"provider={provider!r} is not in the ONNX Runtime installed here, which has: "
+            f"{', '.join(host.providers or ())}"
+        )
+    own = _PROVIDERS[variant.target]
+    contrast = "" if provider == own else f" instead of {own}, which it was made for"
+    return variant, f"{variant.name} on {provider}, asked for by name{contrast}."
+
+
+def _rank(variant: Variant, host: Host) -> tuple[int, str]:
+    for rank, (name, sets, reason) in enumerate(_PREFERENCE):
+        if name != variant.name:
+            continue
+        has = [name for name in sets if name in host.instruction_sets]
+        if has or not sets:
+            return rank, f"{reason} ({has[0]})" if has else reason
+    return len(_PREFERENCE), "a variant that this version has no measurements of"
+
+
+def _obstacle(variant: Variant, host: Host) -> str | None:
+    """Why `variant` cannot run on `host`, or None."""
+    if obstacle := _backend_obstacle(variant, host):
+        return obstacle
+    provider = _PROVIDERS.get(variant.target)
+    if provider and host.providers is not None and provider not in host.providers:
+        return (
+            f"{provider} is not in the ONNX Runtime installed here"
+            f" (it has {', '.join(host.providers)}): {_install_line(variant)}"
+        )
+    return None
+
+
+def _backend_obstacle(variant: Variant, host: Host) -> str | None:
+    module = _MODULES.get(variant.backend)
+    if module is None:
+        return f"it needs {variant.backend!r}, which this version of the loader cannot drive"
+    found = host.backends.get(module)
+    if found is None:
+        return f"{variant.backend} is not installed: {_install_line(variant)}"
+    if _numbers(found) < _numbers(variant.backend_version):
+        return (
+            f"it needs {variant.backend} {variant.backend_version} or later and {found} is"
+            f" installed: {_install_line(variant, upgrade=True)}"
+        )
+    return None
+
+
+def _install_line(variant: Variant, *, upgrade: bool = False) -> str:
+    flag = "--upgrade " if upgrade else ""
+    return f'pip install {flag}"minilm-toolkit[{_EXTRAS[variant.target]}]"'
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    """The leading numbers of a version: "1.20.1rc1" gives 1, 20, 1."""
+    match = re.match(r"\d+(\.\d+)*", version)
+    return tuple(int(field) for field in match.group().split(".")) if match else ()

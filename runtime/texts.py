@@ -1,0 +1,81 @@
+"""What callers pass as texts: accepted as it is meant, or refused with its position."""
+
+from collections.abc import Iterable, Mapping, Set
+from itertools import islice
+from typing import Any
+
+from minilm.runtime.errors import TextTypeError, UsageError
+
+__all__ = ["as_texts", "check_stream", "check_text"]
+
+
+def as_texts(texts: Any, *, first: int = 0) -> list[str]:
+    """A list of `texts`, each checked.
+
+    Args:
+        texts: any iterable of str: list, tuple, generator, NumPy array, pandas column.
+        first: position of its first text, for the messages.
+
+    Raises:
+        TextTypeError: not an iterable of texts; names the position of the first that is none.
+        UsageError: a text with a lone surrogate, which no encoding has.
+    """
+    check_stream(texts)
+    checked = list(texts)
+    for position, text in enumerate(checked, first):
+        check_text(text, f"texts[{position}]")
+    return checked
+
+
+def check_stream(texts: Any) -> None:
+    """Raise `TextTypeError` unless `texts` is an iterable whose order is that of its texts."""
+    if isinstance(texts, str):
+        raise TextTypeError("texts is one str, expected an iterable of them: put it in a list")
+    if isinstance(texts, bytes | bytearray | memoryview):
+        raise TextTypeError(f"texts is {type(texts).__name__}, expected str: decode it first")
+    if isinstance(texts, Mapping | Set):
+        raise TextTypeError(
+            f"texts is {type(texts).__name__}, which has no order of texts: pass a list"
+        )
+    if not isinstance(texts, Iterable):
+        raise TextTypeError(f"texts is {_describe(texts)}, expected a str or an iterable of str")
+
+
+def check_text(text: Any, name: str) -> None:
+    """Check one text.
+
+    Args:
+        text: what should be a str.
+        name: what the message calls it: "texts[3]".
+
+    Raises:
+        TextTypeError: not a str.
+        UsageError: a lone surrogate in it.
+    """
+    if not isinstance(text, str):
+        hint = ": decode it first" if isinstance(text, bytes | bytearray) else ""
+        raise TextTypeError(f"{name} is {_describe(text)}, expected str{hint}")
+    if text.isascii():
+        return
+    # In slices: a copy of a text of 10 MB would not be small.
+    for start in range(0, len(text), 1 << 20):
+        try:
+            text[start : start + (1 << 20)].encode()
+        except UnicodeEncodeError as error:
+            at = start + error.start
+            raise UsageError(
+                f"{name} has a lone surrogate, U+{ord(text[at]):04X}, at character {at}: "
+                "it is no text in any encoding; decode with errors='replace'"
+            ) from error
+
+
+def _describe(value: object) -> str:
+    kind = type(value).__name__
+    if value is None:
+        return "None"
+    if isinstance(value, list | tuple):
+        inside = ", ".join(type(item).__name__ for item in islice(value, 3))
+        return f"a {kind} ({inside}{', …' if len(value) > 3 else ''})"
+    if isinstance(value, float | int):
+        return f"{kind} ({value})"
+    return kind

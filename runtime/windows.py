@@ -1,0 +1,63 @@
+"""How a text that is longer than the model reads is cut into windows."""
+
+from dataclasses import dataclass
+from typing import Final, Literal, get_args
+
+import numpy as np
+import numpy.typing as npt
+from minilm.runtime.errors import UsageError
+
+__all__ = ["OVERLAP_TOKENS", "Chunk", "OnLong", "check_on_long", "spread"]
+
+OnLong = Literal["truncate", "error", "mean"]
+
+OVERLAP_TOKENS: Final = 32
+"""Least number of tokens that neighbouring windows share: about two sentences."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Chunk:
+    """One window of a text.
+
+    Attributes:
+        text: the characters that it covers.
+        start: its first character in the whole text.
+        end: behind its last character.
+        tokens: that the model read, [CLS] and [SEP] not counted.
+        vector: float32, (dimension,), unit length.
+    """
+
+    text: str
+    start: int
+    end: int
+    tokens: int
+    vector: npt.NDArray[np.float32]
+
+
+def spread(tokens: int, room: int, overlap: int = OVERLAP_TOKENS) -> list[tuple[int, int]]:
+    """Windows over `tokens` tokens, as few as cover them, all full, evenly spread.
+
+    Even spreading leaves no short tail, whose vector would say little and weigh as much.
+
+    Args:
+        tokens: of the text.
+        room: tokens of a window.
+        overlap: tokens that neighbours share at least; capped at half of `room`.
+
+    Returns:
+        First token and the one behind the last, of each window.
+    """
+    if tokens <= room:
+        return [(0, tokens)]
+    step = max(1, room - min(overlap, room // 2))
+    gaps = -(-(tokens - room) // step)
+    starts = [index * (tokens - room) // gaps for index in range(gaps + 1)]
+    return [(start, start + room) for start in starts]
+
+
+def check_on_long(on_long: str) -> None:
+    """Raise `UsageError` unless `on_long` is one of `OnLong`."""
+    if on_long not in get_args(OnLong):
+        raise UsageError(
+            f"unknown on_long {on_long!r}: choose one of {', '.join(get_args(OnLong))}"
+        )

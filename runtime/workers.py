@@ -1,0 +1,43 @@
+"""Work shared between the caller's thread and a few helpers that live as long as the call."""
+
+import threading
+from collections.abc import Callable, Iterator
+from typing import TypeVar
+
+__all__ = ["run_all"]
+
+_T = TypeVar("_T")
+
+
+def run_all(source: Iterator[_T], work: Callable[[_T], None], *, workers: int) -> None:
+    """Call `work` on every item of `source`, from `workers` threads, this one among them.
+
+    The next item is made (a batch tokenized) while the other threads work on theirs. Threads are
+    started for the call: that takes 0.1 ms, and nothing idles, leaks or is lost in a fork.
+
+    Raises:
+        BaseException: the first that `source` or `work` raised, after all threads have stopped.
+    """
+    lock = threading.Lock()
+    errors: list[BaseException] = []
+
+    def loop() -> None:
+        try:
+            while not errors:
+                with lock:
+                    item = next(source, None)
+                if item is None:
+                    return
+                work(item)
+        # Any at all: it is raised again below, in the caller's thread.
+        except BaseException as error:  # noqa: BLE001
+            errors.append(error)
+
+    helpers = [threading.Thread(target=loop, daemon=True) for _ in range(workers - 1)]
+    for helper in helpers:
+        helper.start()
+    loop()
+    for helper in helpers:
+        helper.join()
+    if errors:
+        raise errors[0]
