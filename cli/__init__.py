@@ -1,2 +1,44 @@
-"""TODO"""
-def main() -> None: ...
+"""The `toolkit` command.
+
+`main` is the entry point. It starts nothing that the invoked command does not need: each command is
+a module of its own, found by name in `minilm.cli.app`, and imports heavy things in its function.
+"""
+
+import sys
+import warnings
+from collections.abc import Sequence
+from importlib.util import find_spec
+
+__all__ = ["main"]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the `toolkit` command.
+
+    Args:
+        argv: arguments after the program's name; those of the process if None.
+
+    Returns:
+        The exit code: 0, that of a `ToolkitError`, 2 for wrong usage, 74 for a failed read or
+        write, 130 after Ctrl-C.
+    """
+    if any(find_spec(name) is None for name in ("typer", "rich")):
+        message = 'the toolkit command needs typer and rich: pip install "minilm-toolkit[cli]"'
+        sys.stderr.write(f"error: {message}\n")
+        return 4
+    warnings.showwarning = _show_warning
+    try:
+        from minilm.cli.app import app
+
+        app(list(argv) if argv is not None else None, prog_name="toolkit")
+    except KeyboardInterrupt:  # before a command was running; `minilm.cli.app` has the other case
+        sys.stderr.write("interrupted\n")
+        return 130
+    except SystemExit as stop:
+        return stop.code if isinstance(stop.code, int) else int(bool(stop.code))
+    return 0
+
+
+def _show_warning(message: Warning | str, *_place: object, **_more: object) -> None:
+    """A warning on one line, with no file and line of ours: these mean nothing to a user."""
+    sys.stderr.write(f"warning: {message}\n")

@@ -1,0 +1,137 @@
+"""How commands print: tables, JSON, progress. rich is imported only when something is drawn.
+
+What a command was asked for goes to standard output; progress and notes go to standard error.
+"""
+
+import json
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Final
+
+__all__ = ["counting", "note", "print_json", "print_table", "size", "steps"]
+
+_DRAW_AFTER_SECONDS: Final = 1.0
+
+
+def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Print a table: drawn on a terminal, plain aligned columns elsewhere.
+
+    Args:
+        title: stands above.
+        columns: their names; all of them empty for a table without a head.
+        rows: cells, as many a row as there are columns.
+    """
+    cells = [list(row) for row in rows]
+    if sys.stdout.isatty():
+        _draw_table(title, columns, cells)
+        return
+    lines = [[*columns], *cells] if any(columns) else cells
+    widths = [max(map(len, column)) for column in zip(columns, *cells, strict=True)]
+    sys.stdout.write(f"{title}\n")
+    for line in lines:
+        padded = (cell.ljust(width) for cell, width in zip(line, widths, strict=True))
+        sys.stdout.write("  ".join(padded).rstrip() + "\n")
+    sys.stdout.write("\n")
+
+
+def print_json(document: object) -> None:
+    """Print `document` as indented JSON on standard output."""
+    sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def note(message: str) -> None:
+    """Tell the user something that is not part of the result."""
+    sys.stderr.write(f"note: {message}\n")
+
+
+def size(count: int) -> str:
+    """`count` bytes for reading: "612 B", "466 kB", "90.4 MB" (decimal units)."""
+    if count < 1000:
+        return f"{count} B"
+    return f"{count / 1e3:.0f} kB" if count < 1e6 else f"{count / 1e6:.1f} MB"
+
+
+@contextmanager
+def steps() -> Iterator[Callable[[str], None]]:
+    """Progress of work in named steps, few and long.
+
+    Yields:
+        A function to call with each step's name: on a terminal it stands beside a spinner until
+        the next, elsewhere it is a line on standard error.
+    """
+    if not sys.stderr.isatty():
+        yield _plain_line
+        return
+    from rich.console import Console
+
+    console = Console(stderr=True, markup=False, highlight=False)
+    with console.status("starting") as status:
+        yield status.update
+
+
+@contextmanager
+def counting(what: str) -> Iterator[Callable[[int], None]]:
+    """Progress of work over many items.
+
+    Yields:
+        A function to call with the number of items done since the last call. It draws on a
+        terminal, and only once the work has taken a second; elsewhere it is silent.
+    """
+    if not sys.stderr.isatty():
+        yield lambda _: None
+        return
+    counter = _Counter(what)
+    try:
+        yield counter.add
+    finally:
+        counter.close()
+
+
+def _draw_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(
+        title=title, title_justify="left", box=SIMPLE_HEAD, show_header=any(columns), pad_edge=False
+    )
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*row)
+    Console(markup=False, emoji=False, highlight=False).print(table)
+
+
+def _plain_line(message: str) -> None:
+    sys.stderr.write(f"{message}\n")
+    sys.stderr.flush()
+
+
+class _Counter:
+    """A count with its rate on one line of the terminal, drawn at most ten times a second."""
+
+    def __init__(self, what: str) -> None:
+        self._what = what
+        self._start = self._drawn = time.monotonic()
+        self._done = 0
+        self._width = 0
+
+    def add(self, items: int) -> None:
+        """Count `items` more."""
+        self._done += items
+        now = time.monotonic()
+        if now - self._start >= _DRAW_AFTER_SECONDS and now - self._drawn >= 0.1:
+            self._drawn = now
+            self._draw(f"{self._done:,} {self._what}, {self._done / (now - self._start):,.0f}/s")
+
+    def close(self) -> None:
+        """Clear the line."""
+        if self._width:
+            self._draw("")
+
+    def _draw(self, line: str) -> None:
+        sys.stderr.write(f"\r{line.ljust(self._width)}" + ("" if line else "\r"))
+        sys.stderr.flush()
+        self._width = len(line)

@@ -1,0 +1,51 @@
+"""`toolkit similarity`."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from minilm.cli.options import EncoderOptions, JsonOption, flattened
+from minilm.cli.streams import ranked
+from minilm.cli.texts import from_file
+
+__all__ = ["command"]
+
+
+@flattened
+def command(  # noqa: PLR0913 - one parameter an option
+    text: Annotated[str, typer.Argument(help="The text, or the query.")],
+    other: Annotated[str | None, typer.Argument(help="What to compare it with.")] = None,
+    *,
+    source: Annotated[
+        Path | None,
+        typer.Option("--input", "-i", help="Rank the lines of this file instead; - is stdin."),
+    ] = None,
+    field: Annotated[
+        str | None, typer.Option("--field", help="Read JSON lines; this field has the text.")
+    ] = None,
+    top: Annotated[int, typer.Option("--top", min=1, help="How many lines to show.")] = 10,
+    as_json: JsonOption = False,
+    options: EncoderOptions,
+) -> None:
+    """Cosine similarity of two texts, or of one and the best lines of a file.
+
+    \b
+    Example:
+      toolkit similarity "a cat sleeps" "a kitten naps"
+      toolkit similarity "battery life" --input reviews.txt --top 5
+    """
+    from minilm.cli.console import print_json, print_table
+
+    if (other is None) == (source is None):
+        raise typer.BadParameter("give one more text, or --input FILE: one of the two")
+    candidates = iter([other]) if other is not None else from_file(source or Path(), field)
+    with options.load() as encoder:
+        matches = ranked(encoder, text, candidates, top)
+    if as_json:
+        print_json([asdict(match) for match in matches])
+    elif other is not None:
+        typer.echo(f"{matches[0].cosine:.4f}")
+    else:
+        rows = [(f"{match.cosine:.4f}", str(match.number), match.text) for match in matches]
+        print_table(f"closest to {text!r}", ("cosine", "number", "text"), rows)

@@ -1,0 +1,101 @@
+"""Where the texts to embed come from: arguments, a file or standard input, one at a time."""
+
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import BinaryIO, Final
+
+import typer
+
+__all__ = ["STDIN", "from_arguments_or_file", "from_file"]
+
+STDIN: Final = Path("-")
+_JSON_LINES: Final = frozenset({".jsonl", ".ndjson"})
+_BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
+
+
+def from_arguments_or_file(
+    texts: Sequence[str] | None, source: Path | None, field: str | None
+) -> Iterator[str]:
+    """The texts that a command got, from exactly one of two places.
+
+    Raises:
+        typer.BadParameter: texts from both or none, or as `from_file`.
+    """
+    if texts and source is not None:
+        raise typer.BadParameter("give texts or --input, not both", param_hint="--input")
+    if texts:
+        if field is not None:
+            raise typer.BadParameter("applies to --input only", param_hint="--field")
+        return iter(texts)
+    if source is None:
+        raise typer.BadParameter(
+            "no text: give some, or --input FILE, or --input - for standard input"
+        )
+    return from_file(source, field)
+
+
+def from_file(source: Path, field: str | None) -> Iterator[str]:
+    """The texts of a file, in constant memory.
+
+    Args:
+        source: UTF-8 file of text lines, or of JSON lines if `field` is given; "-" is stdin.
+        field: of each JSON object that holds the text.
+
+    Raises:
+        typer.BadParameter: no such file, or JSON lines without a field: at once. Not UTF-8, not
+            JSON or no such field: when that line is reached; the message has its number.
+    """
+    if source != STDIN:
+        if not source.is_file():
+            found = "a directory" if source.is_dir() else "nothing"
+            raise typer.BadParameter(f"no file {source}: found {found}", param_hint="--input")
+        if field is None and source.suffix in _JSON_LINES:
+            raise typer.BadParameter(
+                f"{source} holds JSON lines: say which field has the text", param_hint="--field"
+            )
+    return _lines(source, field)
+
+
+def _lines(source: Path, field: str | None) -> Iterator[str]:
+    if source == STDIN:
+        yield from _parse(sys.stdin.buffer, "standard input", field)
+    else:
+        with source.open("rb") as stream:
+            yield from _parse(stream, str(source), field)
+
+
+def _parse(stream: BinaryIO, name: str, field: str | None) -> Iterator[str]:
+    for number, line in enumerate(stream, start=1):
+        raw = line.removeprefix(_BYTE_ORDER_MARK) if number == 1 else line
+        if not raw:  # the mark was all there is
+            return
+        try:
+            text = raw.removesuffix(b"\n").removesuffix(b"\r").decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise _bad_line(
+                name, number, f"not UTF-8: {error.reason} at byte {error.start}"
+            ) from None
+        if field is None:
+            yield text
+        elif text.strip():  # a blank line between JSON lines holds no record
+            yield _field(text, field, name, number)
+
+
+def _field(text: str, field: str, name: str, number: int) -> str:
+    try:
+        record = json.loads(text)
+    except ValueError as error:
+        raise _bad_line(name, number, f"not JSON: {error}") from None
+    if not isinstance(record, dict) or field not in record:
+        has = ", ".join(record) if isinstance(record, dict) else type(record).__name__
+        raise _bad_line(name, number, f"no field {field!r}; it has: {has or 'none'}")
+    value = record[field]
+    if not isinstance(value, str):
+        raise _bad_line(name, number, f"field {field!r} is {type(value).__name__}, not a string")
+    return value
+
+
+def _bad_line(name: str, number: int, what: str) -> typer.BadParameter:
+    return typer.BadParameter(f"{name}, line {number}: {what}", param_hint="--input")

@@ -1,0 +1,178 @@
+"""The command as a process sees it: help, exit codes, messages, and what it imports."""
+
+import json
+import logging
+import subprocess
+import sys
+from pathlib import Path
+
+import minilm.cli
+import pytest
+from minilm.cli.app import COMMANDS, app
+from minilm.cli.logs import configure
+from minilm.runtime import errors
+from minilm.runtime.manifest import VARIANTS
+from typer.testing import CliRunner
+
+RUN = "import sys; from minilm.cli import main; sys.exit(main())"
+
+
+def toolkit(*arguments: str, code: str = RUN, stdin: str = "") -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", code, *arguments],
+        input=stdin,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+
+
+def all_errors() -> list[type[errors.ToolkitError]]:
+    return [getattr(errors, name) for name in errors.__all__ if name != "ToolkitError"]
+
+
+def replace_doctor(monkeypatch: pytest.MonkeyPatch, raised: BaseException) -> None:
+    def command() -> None:
+        raise raised
+
+    monkeypatch.setattr("minilm.cli.doctor.command", command)
+
+
+def test_public_surface() -> None:
+    assert minilm.cli.__all__ == ["main"]
+
+
+def test_every_module_with_a_command_is_in_the_table() -> None:
+    folder = Path(minilm.cli.__file__).parent
+    modules = {path.stem for path in folder.glob("*.py") if "\ndef command(" in path.read_text()}
+    assert modules == set(COMMANDS)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_has_an_example(name: str) -> None:
+    result = CliRunner().invoke(app, [name, "--help"])
+    assert result.exit_code == 0
+    assert f"  Example:\n    toolkit {name}" in result.stdout
+
+
+def test_help_lists_the_commands_in_order() -> None:
+    result = CliRunner().invoke(app, ["--help"])
+    assert result.exit_code == 0
+    listed = result.stdout.partition("Commands:\n")[2].splitlines()
+    assert tuple(
+        line.split()[0] for line in listed if line.startswith("  ") and line[2] != " "
+    ) == (COMMANDS)
+
+
+def test_version() -> None:
+    result = toolkit("--version")
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout.startswith("minilm-toolkit ")
+
+
+def test_an_unknown_command_lists_the_known_ones() -> None:
+    result = CliRunner().invoke(app, ["embd"])
+    assert result.exit_code == 2
+    assert f"no command 'embd'; there are: {', '.join(COMMANDS)}" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "known"),
+    [
+        (["embed", "--target", "tpu", "a"], ["'cpu'", "'openvino'", "'cuda'"]),
+        (["embed", "--precision", "int4", "a"], ["'fp32'", "'bf16'", "'fp16'", "'int8'"]),
+        (["embed", "--target", "cpu", "--precision", "fp16", "a"], list(VARIANTS)),
+        (["build", "--variants", "cpu/int8,cpu/int4"], ["'cpu/int4'", *VARIANTS]),
+        (["verify", "--variant", "tpu/int8"], ["'tpu/int8'", *VARIANTS]),
+        (["optimize", "model.onnx", "--variant", ""], ["''", *VARIANTS]),
+    ],
+)
+def test_an_unknown_choice_lists_the_known_ones(arguments: list[str], known: list[str]) -> None:
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    for name in known:
+        assert name in result.stderr
+
+
+@pytest.mark.parametrize("error", all_errors())
+def test_each_error_has_its_exit_code(
+    error: type[errors.ToolkitError], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replace_doctor(monkeypatch, error("what happened"))
+    result = CliRunner().invoke(app, ["doctor"])
+    assert (result.exit_code, result.stdout) == (error.exit_code, "")
+    assert result.stderr == "error: what happened\n"
+
+
+def test_a_failed_write_names_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    replace_doctor(monkeypatch, OSError(28, "No space left on device", "vectors.npy"))
+    result = CliRunner().invoke(app, ["doctor"])
+    assert result.exit_code == 74
+    assert result.stderr == "error: No space left on device: vectors.npy\n"
+
+
+def test_ctrl_c_ends_with_130(monkeypatch: pytest.MonkeyPatch) -> None:
+    replace_doctor(monkeypatch, KeyboardInterrupt())
+    result = CliRunner().invoke(app, ["doctor"])
+    assert (result.exit_code, result.stderr) == (130, "error: interrupted\n")
+
+
+def test_a_mistake_of_ours_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
+    replace_doctor(monkeypatch, ZeroDivisionError("ours"))
+    result = CliRunner().invoke(app, ["doctor"])
+    assert isinstance(result.exception, ZeroDivisionError)
+
+
+@pytest.mark.parametrize("missing", ["typer", "rich"])
+def test_without_the_extra_it_says_what_to_install(missing: str) -> None:
+    result = toolkit("--version", code=f"import sys; sys.modules[{missing!r}] = None\n{RUN}")
+    assert (result.returncode, result.stdout) == (4, "")
+    assert 'pip install "minilm-toolkit[cli]"' in result.stderr
+
+
+def test_a_missing_bundle_exits_with_3() -> None:
+    result = toolkit("inspect", "absent-bundle")
+    assert (result.returncode, result.stdout) == (3, "")
+    assert result.stderr.startswith("error: no bundle at absent-bundle")
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_imports_nothing_heavy(name: str) -> None:
+    code = f"""
+import sys
+from minilm.cli import main
+main([{name!r}, "--help"])
+print("loaded:", *sorted(set(sys.modules) & {{"torch", "rich", "onnx", "onnxruntime", "logging"}}))
+print("commands:", *(name for name in {COMMANDS!r} if f"minilm.cli.{{name}}" in sys.modules))
+"""
+    lines = toolkit(code=code).stdout.splitlines()
+    assert lines[-2] == "loaded:"
+    assert lines[-1] == f"commands: {name}"
+
+
+@pytest.mark.parametrize(
+    ("verbose", "levels"), [(0, ["info"]), (1, ["info"]), (2, ["debug", "info"])]
+)
+def test_log_lines_are_json(
+    verbose: int, levels: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    logger = logging.getLogger("minilm")
+    before = (logger.handlers, logger.level, logger.propagate)
+    try:
+        configure(verbose, as_json=True)
+        logging.getLogger("minilm.stage").debug("detail")
+        logging.getLogger("minilm.stage").info("exported %s", "é", extra={"seconds": 1.5})
+    finally:
+        logger.handlers, logger.level, logger.propagate = before
+    entries = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    assert [entry["level"] for entry in entries] == levels
+    last = entries[-1]
+    assert last.pop("time").endswith("+00:00")
+    assert last == {
+        "level": "info",
+        "logger": "minilm.stage",
+        "message": "exported é",
+        "seconds": 1.5,
+    }

@@ -1,0 +1,85 @@
+"""Tables and progress: plain where nobody looks, drawn on a terminal."""
+
+import pytest
+from minilm.cli.console import counting, print_json, print_table, size, steps
+
+
+def test_a_plain_table_is_aligned(capsys: pytest.CaptureFixture[str]) -> None:
+    print_table("files", ("path", "size"), [("a", "12 B"), ("long/name", "1 kB")])
+    assert capsys.readouterr().out == (
+        "files\npath       size\na          12 B\nlong/name  1 kB\n\n"
+    )
+
+
+def test_a_table_without_a_head(capsys: pytest.CaptureFixture[str]) -> None:
+    print_table("facts", ("", ""), [("model", "x")])
+    assert capsys.readouterr().out == "facts\nmodel  x\n\n"
+
+
+def test_an_empty_table(capsys: pytest.CaptureFixture[str]) -> None:
+    print_table("files", ("path", "size"), [])
+    assert capsys.readouterr().out == "files\npath  size\n\n"
+
+
+def test_a_drawn_table_takes_text_as_it_is(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    print_table("texts", ("text",), [("[bold]not markup[/bold] :smile:",)])
+    out = capsys.readouterr().out
+    assert "[bold]not markup[/bold] :smile:" in out
+    assert "─" in out
+
+
+def test_json_is_strict(capsys: pytest.CaptureFixture[str]) -> None:
+    print_json({"name": "é", "figure": 0.5})
+    assert capsys.readouterr().out == '{\n  "name": "é",\n  "figure": 0.5\n}\n'
+    with pytest.raises(ValueError, match="Out of range float"):
+        print_json(float("nan"))
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [(0, "0 B"), (999, "999 B"), (1000, "1 kB"), (466_247, "466 kB"), (90_374_454, "90.4 MB")],
+)
+def test_size(count: int, text: str) -> None:
+    assert size(count) == text
+
+
+def test_steps_are_lines_in_a_pipe(capsys: pytest.CaptureFixture[str]) -> None:
+    with steps() as step:
+        step("export")
+        step("optimize")
+    captured = capsys.readouterr()
+    assert (captured.out, captured.err) == ("", "export\noptimize\n")
+
+
+def test_steps_are_drawn_on_a_terminal(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    with steps() as step:
+        step("export")
+    assert capsys.readouterr().out == ""
+
+
+def test_counting_is_silent_in_a_pipe(capsys: pytest.CaptureFixture[str]) -> None:
+    with counting("texts") as count:
+        count(10)
+    assert capsys.readouterr() == ("", "")
+
+
+def test_counting_draws_only_what_takes_long(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = iter([0.0, 0.5, 2.0, 2.01])
+    monkeypatch.setattr("minilm.cli.console.time.monotonic", lambda: next(clock))
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    with counting("texts") as count:
+        count(100)
+        assert capsys.readouterr().err == ""
+        count(1900)
+        assert capsys.readouterr().err == "\r2,000 texts, 1,000/s"
+        count(1)
+        assert capsys.readouterr().err == ""
+    assert capsys.readouterr().err == "\r" + " " * 20 + "\r"

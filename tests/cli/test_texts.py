@@ -1,0 +1,97 @@
+"""Texts from arguments, files and standard input."""
+
+import io
+import json
+import sys
+from pathlib import Path
+
+import pytest
+import typer
+from hypothesis import given
+from hypothesis import strategies as st
+from minilm.cli.texts import STDIN, from_arguments_or_file, from_file
+
+LINE = st.text(st.characters(exclude_characters="\n", exclude_categories=["Cs"]))
+
+
+def read(tmp_path: Path, content: bytes, field: str | None = None) -> list[str]:
+    path = tmp_path / "texts.txt"
+    path.write_bytes(content)
+    return list(from_file(path, field))
+
+
+@given(lines=st.lists(LINE.filter(lambda line: not line.endswith("\r"))))
+def test_each_line_is_one_text(lines: list[str], tmp_path_factory: pytest.TempPathFactory) -> None:
+    path = tmp_path_factory.mktemp("lines") / "texts"
+    path.write_bytes(b"\xef\xbb\xbf" + "".join(f"{line}\r\n" for line in lines).encode())
+    assert list(from_file(path, None)) == lines
+
+
+@given(texts=st.lists(st.text()), field=st.text(min_size=1))
+def test_json_lines_give_the_field(
+    texts: list[str], field: str, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    path = tmp_path_factory.mktemp("lines") / "texts.jsonl"
+    path.write_text("".join(json.dumps({"other": 1, field: text}) + "\n" for text in texts))
+    assert list(from_file(path, field)) == texts
+
+
+def test_an_empty_line_is_an_empty_text(tmp_path: Path) -> None:
+    assert read(tmp_path, b"one\n\nthree") == ["one", "", "three"]
+
+
+def test_only_line_feeds_end_a_line(tmp_path: Path) -> None:
+    assert read(tmp_path, "a\u2028b\x0bc\rd\n".encode()) == ["a\u2028b\x0bc\rd"]
+
+
+def test_a_blank_line_between_records_is_none(tmp_path: Path) -> None:
+    assert read(tmp_path, b'{"t": "a"}\n\n{"t": "b"}\n', "t") == ["a", "b"]
+
+
+def test_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"a\nb\n")))
+    assert list(from_file(STDIN, None)) == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("content", "field", "message"),
+    [
+        (b"fine\n\xff\n", None, "line 2: not UTF-8: invalid start byte at byte 0"),
+        (b'{"t": "a"}\nnope\n', "t", "line 2: not JSON: Expecting value"),
+        (b'{"a": 1, "b": 2}\n', "t", "line 1: no field 't'; it has: a, b"),
+        (b"[1]\n", "t", "line 1: no field 't'; it has: list"),
+        (b'{"t": 3}\n', "t", "line 1: field 't' is int, not a string"),
+    ],
+)
+def test_a_bad_line_is_named(
+    tmp_path: Path, content: bytes, field: str | None, message: str
+) -> None:
+    with pytest.raises(typer.BadParameter) as failure:
+        read(tmp_path, content, field)
+    assert f"{tmp_path / 'texts.txt'}, {message}" in str(failure.value)
+
+
+def test_json_lines_need_a_field(tmp_path: Path) -> None:
+    path = tmp_path / "texts.jsonl"
+    path.touch()
+    with pytest.raises(typer.BadParameter, match="say which field has the text"):
+        from_file(path, None)
+
+
+@pytest.mark.parametrize(("make", "found"), [(False, "nothing"), (True, "a directory")])
+def test_no_such_file_is_found_at_once(tmp_path: Path, make: bool, found: str) -> None:
+    path = tmp_path / "texts"
+    if make:
+        path.mkdir()
+    with pytest.raises(typer.BadParameter, match=f"no file .*: found {found}"):
+        from_file(path, None)
+
+
+def test_exactly_one_source(tmp_path: Path) -> None:
+    assert list(from_arguments_or_file(["a"], None, None)) == ["a"]
+    with pytest.raises(typer.BadParameter, match="not both"):
+        from_arguments_or_file(["a"], STDIN, None)
+    with pytest.raises(typer.BadParameter, match="no text: give some, or --input FILE"):
+        from_arguments_or_file([], None, None)
+    with pytest.raises(typer.BadParameter, match="applies to --input only"):
+        from_arguments_or_file(["a"], None, "field")

@@ -1,0 +1,117 @@
+"""Vectors to .npy, JSON lines and the screen."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import typer
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+from minilm.cli.vectors import check_output, open_output
+from numpy.typing import NDArray
+
+Vectors = NDArray[np.float32]
+BLOCKS = st.lists(
+    st.integers(0, 5).flatmap(
+        lambda rows: arrays.arrays(
+            np.float32, (rows, 3), elements=st.floats(-1, 1, width=32, allow_subnormal=False)
+        )
+    ),
+    max_size=4,
+)
+
+
+def write(path: Path, blocks: list[Vectors]) -> None:
+    with open_output(path, 3) as append:
+        for block in blocks:
+            append([f"text {number}" for number in range(len(block))], block)
+
+
+@given(blocks=BLOCKS)
+def test_npy_holds_every_row(
+    blocks: list[Vectors],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    path = tmp_path_factory.mktemp("out") / "vectors.npy"
+    write(path, blocks)
+    loaded = np.load(path, allow_pickle=False)
+    assert loaded.dtype == np.float32
+    np.testing.assert_array_equal(loaded, np.concatenate([np.empty((0, 3), np.float32), *blocks]))
+
+
+def test_npy_is_what_numpy_would_have_written(tmp_path: Path) -> None:
+    vectors = np.linspace(0, 1, 21, dtype=np.float32).reshape(7, 3)
+    write(tmp_path / "ours.npy", [vectors[:4], vectors[4:]])
+    np.save(tmp_path / "theirs.npy", vectors)
+    assert (tmp_path / "ours.npy").read_bytes() == (tmp_path / "theirs.npy").read_bytes()
+
+
+@given(blocks=BLOCKS)
+def test_json_lines_give_float32_back(
+    blocks: list[Vectors],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    path = tmp_path_factory.mktemp("out") / "vectors.jsonl"
+    write(path, blocks)
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    expected = [
+        ({"text": f"text {number}"}, vector)
+        for block in blocks
+        for number, vector in enumerate(block)
+    ]
+    assert [{"text": row["text"]} for row in rows] == [text for text, _ in expected]
+    for row, (_, vector) in zip(rows, expected, strict=True):
+        np.testing.assert_array_equal(np.array(row["embedding"], np.float32), vector)
+
+
+@pytest.mark.parametrize("name", ["vectors.npy", "vectors.jsonl"])
+def test_a_failure_leaves_what_stood_there(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    path.write_text("before")
+
+    def fail_after_one_row() -> None:
+        with open_output(path, 3) as append:
+            append(["a"], np.zeros((1, 3), np.float32))
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fail_after_one_row()
+    assert path.read_text() == "before"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_the_screen_gets_json_lines_in_a_pipe(capsys: pytest.CaptureFixture[str]) -> None:
+    with open_output(None, 2) as append:
+        append(['quo"te\n'], np.array([[0.5, -1]], np.float32))
+    assert capsys.readouterr().out == '{"text": "quo\\"te\\n", "embedding": [0.5, -1]}\n'
+
+
+def test_the_screen_gets_a_preview_on_a_terminal(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    with open_output(None, 384) as append:
+        append(["x" * 60], np.full((1, 384), 0.25, np.float32))
+    out = capsys.readouterr().out
+    assert out == f"'{'x' * 39}…' [ 0.2500,  0.2500,  0.2500,  0.2500, … 384 numbers]\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("vectors.csv", "the name must end in .npy or .jsonl"),
+        ("folder.npy", "is a directory"),
+        ("absent/vectors.npy", "there is no directory"),
+    ],
+)
+def test_a_hopeless_output_is_refused(tmp_path: Path, name: str, message: str) -> None:
+    (tmp_path / "folder.npy").mkdir()
+    with pytest.raises(typer.BadParameter, match=message):
+        check_output(tmp_path / name)
+
+
+def test_a_good_output_passes(tmp_path: Path) -> None:
+    assert check_output(None) is None
+    assert check_output(tmp_path / "vectors.npy") == tmp_path / "vectors.npy"
