@@ -170,7 +170,8 @@ def _pack(arrays: Arrays) -> bytes:
 
 def _unpack(path: Path) -> Arrays:
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        # Read whole: numpy leaves its file open where the content is no zip.
+        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as archive:
             return {name: archive[name] for name in _NAMES}
     except FileNotFoundError as error:
         raise InvalidArtifact(

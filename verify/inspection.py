@@ -101,7 +101,10 @@ def inspect(path: Path) -> Inspection:
     """
     if path.suffix == ".onnx":
         graph = _onnx(path).graph
-        kinds = [f"{n.domain}.{n.op_type}" if n.domain else n.op_type for n in graph.node]
+        kinds = [
+            node.op_type if node.domain in ("", "ai.onnx") else f"{node.domain}.{node.op_type}"
+            for node in graph.node
+        ]
         found = _onnx_products(graph)
     else:
         ops = _ir(path)

@@ -199,8 +199,10 @@ def _weights_in(directory: Path) -> Path:
 
 
 def _load(directory: Path) -> Any:
+    from safetensors import SafetensorError
     from sentence_transformers import SentenceTransformer
 
+    known = (OSError, ValueError, KeyError, RuntimeError, ImportError, AttributeError)
     try:
         return SentenceTransformer(
             str(directory),
@@ -208,7 +210,7 @@ def _load(directory: Path) -> Any:
             local_files_only=True,
             model_kwargs={"use_safetensors": True},
         )
-    except (OSError, ValueError, KeyError, RuntimeError, ImportError, AttributeError) as error:
+    except (*known, SafetensorError) as error:
         raise SourceError(
             f"sentence-transformers cannot load the reference {directory}: "
             f"{type(error).__name__}: {error}"

@@ -7,6 +7,7 @@ from typing import Protocol
 import numpy as np
 from minilm.runtime import Encoder, load
 from minilm.runtime.errors import InvalidArtifact
+from minilm.runtime.host import allowed_cores
 from minilm.runtime.manifest import Manifest
 from minilm.verify.graphs import Graph, open_graph
 from minilm.verify.reference import Vectors
@@ -24,6 +25,10 @@ class Subject(Protocol):
     @property
     def runs_on(self) -> str:
         """How it runs, one sentence."""
+
+    @property
+    def threads(self) -> int:
+        """That it computes with."""
 
     @property
     def pooling(self) -> str:
@@ -52,6 +57,7 @@ class BundleSubject:
     Attributes:
         name: "target/precision".
         runs_on: why the loader runs it as it does.
+        threads: that it computes with.
         pooling: "mean" or "cls".
         normalized: whether vectors have unit length.
     """
@@ -68,8 +74,9 @@ class BundleSubject:
         self.name = name
         self.pooling = manifest.model.pooling
         self.normalized = manifest.model.normalized
-        self._bundle, self._manifest, self._threads = bundle, manifest, threads
-        self._encoder = _load(bundle, name, threads)
+        self.threads = threads or allowed_cores()[0]
+        self._bundle, self._manifest = bundle, manifest
+        self._encoder = _load(bundle, name, self.threads)
         self.runs_on = self._encoder.why
 
     def encode(self, texts: Sequence[str], *, batch_size: int | None = None) -> Vectors:
@@ -83,26 +90,26 @@ class BundleSubject:
     def open_graph(self) -> Graph:
         """The first file of the variant, run without the loader."""
         first = self._manifest.variant(self.name).files[0]
-        return open_graph(self._bundle / first, threads=self._threads)
+        return open_graph(self._bundle / first, threads=self.threads)
 
     def close(self) -> None:
         """Let go of the encoder."""
         self._encoder.close()
 
 
-def _load(bundle: Path, name: str, threads: int | None) -> Encoder:
+def _load(bundle: Path, name: str, threads: int) -> Encoder:
     target, _, precision = name.partition("/")
-    if target == "cuda" and not _has_cuda():
-        # Asked for by name: the numbers of a GPU's graph can be checked without a GPU.
-        return load(
-            bundle,
-            target=target,
-            precision=precision,
-            threads=threads,
-            verify="none",
-            provider="CPUExecutionProvider",
-        )
-    return load(bundle, target=target, precision=precision, threads=threads, verify="none")
+    # Asked for by name: the numbers of a GPU's graph can be checked without a GPU.
+    provider = "CPUExecutionProvider" if target == "cuda" and not _has_cuda() else None
+    return load(
+        bundle,
+        target=target,
+        precision=precision,
+        provider=provider,
+        threads=threads,
+        verify="none",
+        on_long="truncate",
+    )
 
 
 def _has_cuda() -> bool:

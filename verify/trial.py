@@ -15,7 +15,7 @@ from minilm.verify.subject import Subject
 __all__ = ["Tokens", "Trial"]
 
 _LOADER_PROBES: Final = 24
-_GRAPH_PROBES: Final = 12
+_GRAPH_PROBES: Final = 10
 
 
 class Tokens:

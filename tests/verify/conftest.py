@@ -1,0 +1,147 @@
+"""The original, loaded once, and bundles with a planted fault."""
+
+import hashlib
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from minilm.runtime.manifest import MANIFEST_NAME, REPORT_DIR, FileEntry, Manifest, read
+from minilm.verify import corpus
+from minilm.verify.golden import GOLDEN_NAME
+from minilm.verify.reference import PyTorchReference, Vectors
+
+Fault = Callable[[Path], None]
+Faulty = Callable[..., Path]
+
+
+class Remembered:
+    """A reference that embeds each list of texts once."""
+
+    def __init__(self, reference: PyTorchReference) -> None:
+        self._reference = reference
+        self._seen: dict[tuple[str, ...], Vectors] = {}
+        self.name = reference.name
+        self.weights_sha256 = reference.weights_sha256
+        self.max_tokens = reference.max_tokens
+
+    def encode(self, texts: Sequence[str]) -> Vectors:
+        key = tuple(texts)
+        if key not in self._seen:
+            self._seen[key] = self._reference.encode(texts)
+        return self._seen[key]
+
+    def token_ids(self, texts: Sequence[str]) -> list[list[int]]:
+        return self._reference.token_ids(texts)
+
+
+@pytest.fixture(scope="session")
+def original() -> PyTorchReference:
+    return PyTorchReference(None)
+
+
+@pytest.fixture(scope="session")
+def reference(original: PyTorchReference) -> Remembered:
+    return Remembered(original)
+
+
+@pytest.fixture
+def few_texts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A fifth of the corpus: enough to see a planted fault, and quick."""
+    every = corpus._written()
+    monkeypatch.setattr(corpus, "_written", lambda: every[::5])
+
+
+@pytest.fixture
+def faulty(bundle: Path, tmp_path: Path) -> Iterator[Faulty]:
+    """Copies the bundle with one variant, plants a fault, and writes a manifest that fits it."""
+    destination = tmp_path / "faulty"
+
+    def plant(
+        *faults: Fault, variant: str = "cpu/fp32", rename: str | None = None, **facts: Any
+    ) -> Path:
+        manifest = read(bundle)
+        kept = manifest.variant(variant)
+        unwanted = {path for other in manifest.variants for path in other.files} - set(kept.files)
+        destination.mkdir()
+        for entry in manifest.files:
+            if entry.path in unwanted or entry.path == GOLDEN_NAME:
+                continue
+            (destination / entry.path).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(bundle / entry.path, destination / entry.path)
+        for fault in faults:
+            fault(destination)
+        changed = replace(
+            manifest,
+            model=replace(manifest.model, **facts),
+            variants=(replace(kept, name=rename or variant),),
+        )
+        write_manifest(destination, changed)
+        return destination
+
+    yield plant
+    shutil.rmtree(destination, ignore_errors=True)
+
+
+def write_manifest(bundle: Path, manifest: Manifest) -> None:
+    """Write a manifest whose files are those that are there."""
+    paths = sorted(
+        path
+        for path in bundle.rglob("*")
+        if path.is_file()
+        and path.name != MANIFEST_NAME
+        and path.relative_to(bundle).parts[0] != REPORT_DIR
+    )
+    files = tuple(
+        FileEntry(
+            path=path.relative_to(bundle).as_posix(),
+            bytes=path.stat().st_size,
+            sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
+        )
+        for path in paths
+    )
+    (bundle / MANIFEST_NAME).write_text(replace(manifest, files=files).to_json(), encoding="utf-8")
+
+
+@pytest.fixture(scope="session")
+def rewrite_manifest() -> Callable[[Path, Manifest], None]:
+    return write_manifest
+
+
+@pytest.fixture(scope="session")
+def edit_graph() -> Callable[[Callable[[Any, Mapping[str, Any]], None]], Fault]:
+    """Makes a fault of a function that edits an ONNX graph, given its initializers by name."""
+    import onnx
+    from onnx import numpy_helper
+
+    def fault_of(edit: Callable[[Any, Mapping[str, Any]], None]) -> Fault:
+        def fault(bundle: Path) -> None:
+            path = bundle / "onnx" / "model.onnx"
+            model = onnx.load(str(path))
+            weights = {item.name: item for item in model.graph.initializer}
+            edit(model.graph, weights)
+            onnx.save(model, str(path))
+
+        return fault
+
+    assert numpy_helper
+    return fault_of
+
+
+@pytest.fixture(scope="session")
+def change_weights() -> Callable[
+    [Any, Callable[[np.ndarray[Any, Any]], np.ndarray[Any, Any]]], None
+]:
+    """Replaces an initializer by a function of it."""
+    from onnx import numpy_helper
+
+    def change(
+        initializer: Any, function: Callable[[np.ndarray[Any, Any]], np.ndarray[Any, Any]]
+    ) -> None:
+        values = function(numpy_helper.to_array(initializer).copy())
+        initializer.CopyFrom(numpy_helper.from_array(values, initializer.name))
+
+    return change

@@ -1,0 +1,304 @@
+"""Each gate on a made-up subject: it passes when all is well, and fails for its own fault alone."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from minilm.verify.catalogue import GATES
+from minilm.verify.corpus import Sample, exact
+from minilm.verify.gates import Measured, judge, judge_trial
+from minilm.verify.policy import BUILT_IN
+from minilm.verify.reference import PyTorchReference, Vectors
+from minilm.verify.report import GateResult
+from minilm.verify.tokens import open_tokenizer
+from minilm.verify.trial import Tokens, Trial
+
+Array = npt.NDArray[Any]
+LIMIT = 32
+TABLE = np.random.default_rng(0).normal(size=(30522, 24))
+
+
+class MadeUp:
+    """Adds up a random vector for each token; every method can be replaced by a faulty one."""
+
+    name = "cpu/fp32"
+    runs_on = "made up"
+    threads = 2
+    pooling = "mean"
+    normalized = True
+
+    def __init__(self, tokenizer: Any) -> None:
+        self.tokenizer = tokenizer
+        self.limit = LIMIT
+        self.outputs = ("sentence_embedding", "last_hidden_state")
+        self.change: Callable[[Array, Sequence[str]], Array] = lambda vectors, _: vectors
+        self.change_padded: Callable[[Array], Array] = lambda vectors: vectors
+        self.change_threads: Callable[[Array], Array] = lambda vectors: vectors
+        self.closed = 0
+
+    def ids(self, text: str) -> list[int]:
+        ids = list(self.tokenizer.encode(text.strip()).ids)
+        return ids if len(ids) <= self.limit else [*ids[: self.limit - 1], ids[-1]]
+
+    def encode(self, texts: Sequence[str], *, batch_size: int | None = None) -> Vectors:
+        rows = np.stack([TABLE[self.ids(text)].mean(axis=0) for text in texts])
+        rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+        return np.asarray(self.change(rows, texts), dtype=np.float32)
+
+    def reopened(self, threads: int) -> "MadeUp":
+        other = MadeUp(self.tokenizer)
+        change = self.change
+        other.change = lambda vectors, texts: self.change_threads(change(vectors, texts))
+        return other
+
+    def open_graph(self) -> "MadeUp":
+        return self
+
+    def run(self, ids: Array, mask: Array) -> Mapping[str, npt.NDArray[np.float32]]:
+        states = TABLE[ids]
+        pooled = (states * mask[:, :, None]).sum(axis=1) / mask.sum(axis=1, keepdims=True)
+        pooled /= np.linalg.norm(pooled, axis=1, keepdims=True)
+        if len(ids) > 1:
+            pooled = self.change_padded(pooled)
+        found = {"sentence_embedding": pooled, "last_hidden_state": states}
+        return {name: found[name].astype(np.float32) for name in self.outputs}
+
+    def close(self) -> None:
+        self.closed += 1
+
+
+@pytest.fixture(scope="module")
+def tokenizer(original: PyTorchReference) -> Any:
+    return open_tokenizer(original.directory)
+
+
+@pytest.fixture
+def subject(tokenizer: Any) -> MadeUp:
+    return MadeUp(tokenizer)
+
+
+def run(
+    subject: MadeUp, thresholds: Mapping[str, float | None] | None = None
+) -> tuple[dict[str, GateResult], list[str]]:
+    tokenizer = subject.tokenizer
+
+    def count(text: str) -> int:
+        return len(tokenizer.encode(text).ids)
+
+    texts = ["", "a tree", *(exact(n, count, start=3 * n) for n in range(4, 60))]
+    samples = [Sample(text=text, category="made up") for text in texts]
+    good = MadeUp(tokenizer).encode(texts)
+    trial = Trial(subject, samples, good, Tokens(tokenizer, texts, LIMIT))
+    rules = BUILT_IN.thresholds("cpu/fp32") if thresholds is None else thresholds
+    found = list(judge_trial(trial, rules))
+    gates = {result.name: result for result in found if isinstance(result, GateResult)}
+    return gates, [note for note in found if isinstance(note, str)]
+
+
+def failed(subject: MadeUp) -> set[str]:
+    return {name for name, result in run(subject)[0].items() if not result.passed}
+
+
+def test_all_pass_where_all_is_well(subject: MadeUp) -> None:
+    gates, notes = run(subject)
+    assert [name for name, gate in gates.items() if not gate.passed] == []
+    assert notes == []
+    assert gates["limit"].figure == LIMIT
+    assert subject.closed == 1  # the graph
+
+
+def test_every_result_says_what_it_means_and_what_to_do(subject: MadeUp) -> None:
+    for name, gate in run(subject)[0].items():
+        assert gate.meaning == GATES[name].meaning
+        assert gate.advice
+        assert not gate.advice.endswith(".")
+
+
+def broken(value: float, of: Callable[[str], bool]) -> Callable[[Array, Sequence[str]], Array]:
+    def change(vectors: Array, texts: Sequence[str]) -> Array:
+        changed = vectors.copy()
+        changed[[of(text) for text in texts], 0] = value
+        return changed
+
+    return change
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_finite(subject: MadeUp, value: float) -> None:
+    subject.change = broken(value, lambda text: text == "a tree")
+    with np.errstate(invalid="ignore"):
+        gates, _ = run(subject)
+    assert not gates["finite"].passed
+    assert gates["finite"].figure == 1
+    assert gates["finite"].worst == "a tree [made up, 4 tokens]"
+    assert not gates["cosine-min"].passed
+    assert gates["cosine-min"].figure == -1
+
+
+def test_finite_in_the_graph_alone(subject: MadeUp) -> None:
+    def change(vectors: Array) -> Array:
+        vectors[-1, :2] = np.nan
+        return vectors
+
+    subject.change_padded = change
+    gates, _ = run(subject)
+    assert gates["finite"].figure == 2
+    assert "59 tokens" in gates["finite"].worst
+
+
+def test_unit_length(subject: MadeUp) -> None:
+    subject.change = lambda vectors, _: vectors * 1.01
+    gates, _ = run(subject)
+    assert not gates["unit-length"].passed
+    assert gates["unit-length"].figure == pytest.approx(0.01, rel=1e-3)
+    assert gates["cosine-min"].passed
+
+
+def test_unit_length_of_the_graph_alone(subject: MadeUp) -> None:
+    subject.change_padded = lambda vectors: vectors * 2
+    gates, _ = run(subject)
+    assert not gates["unit-length"].passed
+    assert gates["unit-length"].detail == "in the graph's own output"
+
+
+def test_no_unit_length_is_asked_of_a_model_without_a_norm(subject: MadeUp) -> None:
+    subject.normalized = False
+    gates, notes = run(subject)
+    assert "unit-length" not in gates
+    assert notes == ["gate unit-length: left out, since the model's vectors have no unit length"]
+
+
+def test_one_bad_text_fails_the_minimum_and_is_named(subject: MadeUp) -> None:
+    subject.change = broken(0.9, lambda text: text == "a tree")
+    gates, _ = run(subject)
+    assert not gates["cosine-min"].passed
+    assert gates["cosine-min"].worst == "a tree [made up, 4 tokens]"
+    assert not gates["cosine-mean"].passed
+
+
+def test_two_bad_texts_of_a_hundred_fail_the_percentile(subject: MadeUp) -> None:
+    subject.change = broken(0.9, lambda text: text.startswith("a "))
+    gates, _ = run(subject, {"cosine-mean": 0.9, "cosine-min": -1, "cosine-p01": 0.99})
+    assert gates["cosine-mean"].passed
+    assert not gates["cosine-p01"].passed
+
+
+def test_padding_that_leaks(subject: MadeUp) -> None:
+    subject.change_padded = lambda vectors: vectors + 0.01
+    assert failed(subject) >= {"padded-min", "padding-invariance", "outputs"}
+    assert not failed(subject) & {"cosine-min", "batch-invariance", "repeat", "limit"}
+
+
+def test_a_scale_over_the_batch(subject: MadeUp) -> None:
+    def change(vectors: Array, texts: Sequence[str]) -> Array:
+        return vectors + 0.002 * len(texts)
+
+    subject.change = change
+    gates, _ = run(subject)
+    assert not gates["batch-invariance"].passed
+    assert "an element moves by at most" in gates["batch-invariance"].detail
+    assert gates["padding-invariance"].passed
+
+
+def test_pooling_that_is_not_the_configured_one(subject: MadeUp) -> None:
+    subject.pooling = "cls"
+    assert failed(subject) == {"outputs"}
+
+
+def test_one_output_has_nothing_to_agree_with(subject: MadeUp) -> None:
+    subject.outputs = ("sentence_embedding",)
+    gates, notes = run(subject)
+    assert "outputs" not in gates
+    assert notes == ["gate outputs: left out, since the graph has one output only"]
+
+
+@pytest.mark.parametrize("normalized", [True, False])
+def test_token_vectors_alone_are_pooled_as_configured(subject: MadeUp, *, normalized: bool) -> None:
+    subject.outputs = ("last_hidden_state",)
+    subject.normalized = normalized
+    gates, _ = run(subject)
+    assert gates["padded-min"].passed
+    assert gates["padding-invariance"].passed
+
+
+@pytest.mark.parametrize("limit", [16, 31, 33, 64])
+def test_another_limit_is_found_exactly(subject: MadeUp, limit: int) -> None:
+    subject.limit = limit
+    gates, _ = run(subject)
+    assert not gates["limit"].passed
+    assert gates["limit"].figure == limit
+    assert gates["limit"].threshold == LIMIT
+
+
+def test_a_second_run_that_differs(subject: MadeUp) -> None:
+    calls = []
+
+    def change(vectors: Array, texts: Sequence[str]) -> Array:
+        calls.append(len(texts))
+        return vectors + (0.1 if calls.count(len(texts)) == 2 and len(texts) > 1 else 0)
+
+    subject.change = change
+    gates, _ = run(subject)
+    assert not gates["repeat"].passed
+    assert gates["repeat"].figure == pytest.approx(0.1, rel=1e-4)
+
+
+def test_threads_that_matter(subject: MadeUp) -> None:
+    subject.change_threads = lambda vectors: vectors[:, ::-1]
+    assert failed(subject) == {"threads"}
+
+
+def test_rankings_that_change(subject: MadeUp) -> None:
+    random = np.random.default_rng(3)
+    subject.change = lambda vectors, _: vectors + random.normal(scale=0.05, size=vectors.shape)
+    assert failed(subject) >= {"top10", "kendall", "repeat", "threads"}
+
+
+def test_a_vocabulary_too_small_to_find_the_limit(
+    subject: MadeUp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Tokens, "two_words", lambda _: None)
+    gates, notes = run(subject)
+    assert "limit" not in gates
+    assert notes == ["gate limit: left out, since the vocabulary has no two words of one token"]
+
+
+def test_two_words_of_a_tiny_vocabulary(tmp_path: Path) -> None:
+    from tokenizers import Tokenizer, models, pre_tokenizers
+
+    def words(*vocabulary: str) -> tuple[str, str] | None:
+        ids = {word: place for place, word in enumerate(["[UNK]", *vocabulary])}
+        tokenizer = Tokenizer(models.WordLevel(ids, unk_token="[UNK]"))
+        tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+        return Tokens(tokenizer, ["x"], 8).two_words()
+
+    assert words("b", "a") == ("a", "b")
+    assert words("water", "oil") == ("water", "oil")
+    assert words("oil") is None
+
+
+def test_a_gate_can_be_switched_off(subject: MadeUp) -> None:
+    gates, notes = run(subject, {**BUILT_IN.thresholds("cpu/fp32"), "top10": None})
+    assert "top10" not in gates
+    assert notes == ["gate top10: switched off by the policy"]
+
+
+@pytest.mark.parametrize(
+    ("name", "figure", "threshold", "passed"),
+    [
+        ("cosine-min", 0.99, 0.99, True),
+        ("cosine-min", 0.9899, 0.99, False),
+        ("unit-length", 0.001, 0.001, True),
+        ("unit-length", 0.0011, 0.001, False),
+        ("limit", 256, 256, True),
+        ("limit", 257, 256, False),
+        ("cosine-min", float("nan"), 0.99, False),
+        ("unit-length", float("nan"), 0.001, False),
+        ("limit", float("nan"), 256, False),
+    ],
+)
+def test_judge(name: str, figure: float, threshold: float, *, passed: bool) -> None:
+    assert judge(name, Measured(figure=figure), threshold).passed is passed
