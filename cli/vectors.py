@@ -1,5 +1,6 @@
 """Where the vectors go: a .npy file, JSON lines, or a preview on the screen."""
 
+import errno
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -72,6 +73,10 @@ def _replacing(path: Path, mode: str) -> Iterator[IO[Any]]:
             stream.flush()
             os.fsync(stream.fileno())
         part.replace(path)
+    except OSError as error:
+        if error.errno in {errno.ENOSPC, errno.EFBIG}:  # a write does not say to which file
+            error.filename = str(path)
+        raise
     finally:
         part.unlink(missing_ok=True)
 

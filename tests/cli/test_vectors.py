@@ -1,6 +1,8 @@
 """Vectors to .npy, JSON lines and the screen."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -80,6 +82,29 @@ def test_a_failure_leaves_what_stood_there(tmp_path: Path, name: str) -> None:
         fail_after_one_row()
     assert path.read_text() == "before"
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no limit on file sizes to set")
+@pytest.mark.parametrize("name", ["vectors.npy", "vectors.jsonl"])
+def test_a_full_disk_is_named_and_left_as_it_was(tmp_path: Path, name: str) -> None:
+    code = f"""
+import resource
+from pathlib import Path
+import numpy as np
+from minilm.cli.vectors import open_output
+resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))
+path = Path({str(tmp_path / name)!r})
+try:
+    with open_output(path, 384) as append:
+        for _ in range(100):
+            append(["a text"], np.zeros((1, 384), np.float32))
+except OSError as error:
+    assert error.filename == str(path), error
+else:
+    raise AssertionError("nothing failed")
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_screen_gets_json_lines_in_a_pipe(capsys: pytest.CaptureFixture[str]) -> None:
