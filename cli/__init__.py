@@ -4,6 +4,7 @@
 a module of its own, found by name in `minilm.cli.app`, and imports heavy things in its function.
 """
 
+import io
 import sys
 import warnings
 from collections.abc import Sequence
@@ -27,6 +28,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"error: {message}\n")
         return 4
     warnings.showwarning = _show_warning
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a text that the terminal cannot show is no error
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         from minilm.cli.app import app
 

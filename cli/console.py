@@ -38,7 +38,9 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]
 
 def print_json(document: object) -> None:
     """Print `document` as indented JSON on standard output."""
-    sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+    ascii_only = sys.stdout.encoding.lower() != "utf-8"
+    text = json.dumps(document, indent=2, ensure_ascii=ascii_only, allow_nan=False)
+    sys.stdout.write(f"{text}\n")
 
 
 def note(message: str) -> None:

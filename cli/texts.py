@@ -48,7 +48,7 @@ def from_file(source: Path, field: str | None) -> Iterator[str]:
             JSON or no such field: when that line is reached; the message has its number.
     """
     if source != STDIN:
-        if not source.is_file():
+        if source.is_dir() or not source.exists():  # a pipe or a device is as good as a file
             found = "a directory" if source.is_dir() else "nothing"
             raise typer.BadParameter(f"no file {source}: found {found}", param_hint="--input")
         if field is None and source.suffix in _JSON_LINES:

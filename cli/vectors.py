@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Final
+from typing import IO, TYPE_CHECKING, Final
 
 import typer
 
@@ -54,21 +54,21 @@ def open_output(output: Path | None, dimension: int) -> Iterator["Write"]:
         A function that appends texts and their vectors, float32 (texts, dimension).
     """
     if output is None:
-        yield _preview if sys.stdout.isatty() else _json_lines(sys.stdout)
+        yield _preview if sys.stdout.isatty() else _json_lines(sys.stdout.write)
     elif output.suffix == ".npy":
-        with _replacing(output, "wb") as stream, _npy(stream, dimension) as write:
+        with _replacing(output) as stream, _npy(stream, dimension) as write:
             yield write
     else:
-        with _replacing(output, "w") as stream:
-            yield _json_lines(stream)
+        with _replacing(output) as stream:
+            yield _json_lines(lambda line: stream.write(line.encode("ascii")))
 
 
 @contextmanager
-def _replacing(path: Path, mode: str) -> Iterator[IO[Any]]:
+def _replacing(path: Path) -> Iterator[IO[bytes]]:
     """A file beside `path` that takes its place when the block ends without an exception."""
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        with part.open(mode, encoding=None if "b" in mode else "utf-8") as stream:
+        with part.open("wb") as stream:
             yield stream
             stream.flush()
             os.fsync(stream.fileno())
@@ -88,8 +88,9 @@ def _npy(stream: IO[bytes], dimension: int) -> Iterator["Write"]:
     NumPy pads a file's header so that a longer first axis still fits (`GROWTH_AXIS_MAX_DIGITS` in
     numpy/lib/_format_impl.py), so the header is written twice, to the same length.
     """
-    rows = 0
     from numpy.lib import format as npy
+
+    rows = 0
 
     def write_header() -> None:
         header = {"descr": "<f4", "fortran_order": False, "shape": (rows, dimension)}
@@ -106,7 +107,7 @@ def _npy(stream: IO[bytes], dimension: int) -> Iterator["Write"]:
     write_header()
 
 
-def _json_lines(stream: IO[str]) -> "Write":
+def _json_lines(put: "Callable[[str], object]") -> "Write":
     """A line for each text: {"text": …, "embedding": […]}, with the digits that float32 needs."""
     import json
 
@@ -114,7 +115,7 @@ def _json_lines(stream: IO[str]) -> "Write":
         row = ", ".join(["%.9g"] * block.shape[1])  # 9 digits give a float32 back exactly
         for text, vector in zip(texts, block.tolist(), strict=True):
             numbers = row % tuple(vector)
-            stream.write(f'{{"text": {json.dumps(text)}, "embedding": [{numbers}]}}\n')
+            put(f'{{"text": {json.dumps(text)}, "embedding": [{numbers}]}}\n')
 
     return write
 

@@ -1,8 +1,11 @@
 """The commands on a real bundle."""
 
 import json
+import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -112,6 +115,41 @@ def test_embed_on_no_bundle(tmp_path: Path) -> None:
     result = toolkit("embed", "a text", "-b", tmp_path / "absent")
     assert result.exit_code == 3
     assert result.stderr.startswith(f"error: no bundle at {tmp_path / 'absent'}")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="SIGINT cannot be sent to one process")
+def test_ctrl_c_leaves_what_stood_there(bundle: Path, tmp_path: Path) -> None:
+    output = tmp_path / "vectors.npy"
+    output.write_text("before")
+    code = "import sys; from minilm.cli import main; sys.exit(main())"
+    command = ["embed", "-i", "-", "-o", str(output), "-b", str(bundle), *CPU]
+    with subprocess.Popen(
+        [sys.executable, "-c", code, *command], stdin=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        deadline = time.monotonic() + 60
+        while len(list(tmp_path.iterdir())) == 1 and time.monotonic() < deadline:
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        _, message = process.communicate(timeout=60)
+    assert (process.returncode, message) == (130, b"error: interrupted\n")
+    assert list(tmp_path.iterdir()) == [output]
+    assert output.read_text() == "before"
+
+
+def test_a_terminal_that_cannot_show_a_text(bundle: Path, tmp_path: Path) -> None:
+    source = tmp_path / "texts.txt"
+    source.write_text("\N{GRINNING FACE} é\n", encoding="utf-8")
+    code = "import sys; from minilm.cli import main; sys.exit(main())"
+    command = ["similarity", "joy", "-i", str(source), "-b", str(bundle), *CPU]
+    for extra, text in (((), "\\U0001f600 \\xe9"), (("--json",), '"\\ud83d\\ude00 \\u00e9"')):
+        result = subprocess.run(
+            [sys.executable, "-c", code, *command, *extra],
+            capture_output=True,
+            env={**os.environ, "PYTHONIOENCODING": "ascii"},
+            check=True,
+            timeout=120,
+        )
+        assert text in result.stdout.decode("ascii")
 
 
 def test_similarity_of_two(bundle: Path, two: Vectors) -> None:

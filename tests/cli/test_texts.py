@@ -2,6 +2,8 @@
 
 import io
 import json
+import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -85,6 +87,14 @@ def test_no_such_file_is_found_at_once(tmp_path: Path, make: bool, found: str) -
         path.mkdir()
     with pytest.raises(typer.BadParameter, match=f"no file .*: found {found}"):
         from_file(path, None)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="the system has no named pipes")
+def test_a_pipe_is_as_good_as_a_file(tmp_path: Path) -> None:
+    pipe = tmp_path / "texts"
+    os.mkfifo(pipe)
+    with subprocess.Popen(["sh", "-c", f"printf 'a\\nb\\n' > '{pipe}'"]):
+        assert list(from_file(pipe, None)) == ["a", "b"]
 
 
 def test_exactly_one_source(tmp_path: Path) -> None:
