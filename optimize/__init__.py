@@ -1,1 +1,40 @@
-"""TODO"""
+"""The portable graph to the fastest one that still passes, for each target and precision.
+
+`targets/` has a module for each place where a graph runs, `passes/` a module for each family of
+rewrites. Nothing is judged here: that is `minilm.verify`'s, which shares no code with this.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from minilm.optimize.spec import Exported
+from minilm.runtime.extras import required
+from minilm.runtime.manifest import Variant
+
+__all__ = ["Exported", "build_variant"]
+
+
+def build_variant(
+    exported: Exported, name: str, bundle: Path, corpus: Sequence[str] | None = None
+) -> Variant:
+    """Build one variant and write its files below `bundle`.
+
+    Args:
+        exported: the portable graph.
+        name: "target/precision", one of `minilm.runtime.manifest.VARIANTS`.
+        bundle: directory of the bundle that is being made.
+        corpus: calibration texts for int8; None for the project's own.
+
+    Raises:
+        BackendUnavailable: the extra `build` is not installed.
+        BuildFailed: a pass matched another number of patterns than it promised.
+        ValueError: there is no such variant.
+    """
+    target, _, precision = name.partition("/")
+    with required("build", f"Building {name}"):
+        from minilm.optimize.calibration import texts
+        from minilm.optimize.targets import TARGETS
+    if target not in TARGETS or precision not in TARGETS[target].precisions:
+        known = [f"{name}/{p}" for name, module in TARGETS.items() for p in module.precisions]
+        raise ValueError(f"unknown variant {name!r}; known: {', '.join(known)}")
+    return TARGETS[target].build(exported, precision, bundle, corpus or texts())

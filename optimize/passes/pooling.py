@@ -1,32 +1,31 @@
-"""Mean pooling as one product in place of three passes over a mask of the activations' size."""
+"""Mean pooling and the L2 norm without arrays of the activations' size that hold a mask."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 import onnx_ir as ir
 from minilm.optimize.passes.graph import Builder, nodes_of, only_consumer, replace_value
 from minilm.optimize.passes.infra import Changes
 
-__all__ = ["DivideByNorm", "PoolByProduct"]
+__all__ = ["DivideByNorm", "PoolMean"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class PoolByProduct:
-    """Compute the sum of a text's token vectors as mask (1 x tokens) times hidden state.
+class PoolMean:
+    """Sum a text's token vectors as mask (1 x tokens) times hidden state, or mask them and sum.
 
     sentence-transformers expands the int64 mask to batch x tokens x dimension, casts and multiplies
     it, then sums (`Pooling.forward`); the sum is the same.
 
     Attributes:
         pooling: of the model; there is nothing to do unless it is "mean".
+        product: whether to make it a product: one pass less over the activations, but where a
+            runtime lowers the precision of products, it lowers this one's too.
     """
 
-    PRODUCT: ClassVar = "pooling.sum"
-    """Name of the node that makes the sum."""
-
     pooling: str
+    product: bool = True
 
     @property
     def promises(self) -> Mapping[str, int]:
@@ -45,13 +44,16 @@ class PoolByProduct:
             return Changes(model=model)
         at = Builder(graph, min(vectors, counts, key=list(graph).index), "pooling")
         ones = at.op("Cast", mask, name="mask", to=int(ir.DataType.FLOAT))
-        row = at.op("Unsqueeze", ones, at.const("axis", np.array([1])), name="mask_row")
-        total = at.op("MatMul", row, hidden, name="sum")
-        squeezed = at.op("Squeeze", total, at.const("axis", np.array([1])), name="sum_vector")
-        length = at.op(
-            "ReduceSum", ones, at.const("axis", np.array([1])), name="length", keepdims=1
-        )
-        replace_value(graph, vectors.outputs[0], squeezed)
+        axis = at.const("axis", np.array([1]))
+        if self.product:
+            row = at.op("Unsqueeze", ones, axis, name="mask_row")
+            total = at.op("Squeeze", at.op("MatMul", row, hidden, name="product"), axis, name="sum")
+        else:
+            column = at.op("Unsqueeze", ones, at.const("last", np.array([-1])), name="mask_column")
+            masked = at.op("Mul", hidden, column, name="masked")
+            total = at.op("ReduceSum", masked, axis, name="sum", keepdims=0)
+        length = at.op("ReduceSum", ones, axis, name="length", keepdims=1)
+        replace_value(graph, vectors.outputs[0], total)
         replace_value(graph, counts.outputs[0], length)
         return Changes(model=model, counts={"mean pooling": 1})
 

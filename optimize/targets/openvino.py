@@ -3,9 +3,13 @@
 Weights of the first are stored as fp16. In the second the attention products stay out of int8 (the
 mask's large negative numbers ruin their ranges: 0.59 in padded batches), and so do both
 `output.dense` products of each layer, whose inputs have outliers (0.90 with them, 0.993 without).
-Pooling is a product too, of the mask with the hidden state, and stays out as well.
+Pooling is no product here, so that OpenVINO computes it in f32 as it does all that follows the last
+product.
 """
 
+import contextlib
+import io
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -15,7 +19,6 @@ from minilm.optimize.calibration import feeds
 from minilm.optimize.describe import describe_ir
 from minilm.optimize.intermediate import normalize
 from minilm.optimize.passes.infra import tidy
-from minilm.optimize.passes.pooling import PoolByProduct
 from minilm.optimize.passes.simplify import simplified
 from minilm.optimize.spec import Exported, path_of
 from minilm.runtime.errors import BuildFailed
@@ -43,7 +46,7 @@ def build(exported: Exported, precision: str, bundle: Path, corpus: Sequence[str
     name = f"openvino/{precision}"
     destination = path_of(bundle, name)
     scratch = destination.with_suffix(".onnx")
-    ir.save(tidy(simplified(exported)), scratch)
+    ir.save(tidy(simplified(exported, product_pooling=False)), scratch)
     try:
         model = ov.convert_model(scratch)
         if precision == "int8":
@@ -63,18 +66,19 @@ def build(exported: Exported, precision: str, bundle: Path, corpus: Sequence[str
 def _quantized(model: Any, exported: Exported, corpus: Sequence[str]) -> Any:
     import nncf
 
+    nncf.set_log_level(logging.ERROR)
     names = [pattern.format(n) for n in range(exported.layers) for pattern in _LEFT_OUT]
-    names += [PoolByProduct.PRODUCT] if exported.pooling == "mean" else []
     _expect(model, names, exported.layers)
     inputs = feeds(exported.tokenizer, corpus, exported.max_tokens)
-    return nncf.quantize(
-        model,
-        nncf.Dataset(inputs),
-        preset=nncf.QuantizationPreset.MIXED,
-        subset_size=len(inputs),
-        model_type=nncf.ModelType.TRANSFORMER,
-        ignored_scope=nncf.IgnoredScope(names=names, types=[_ATTENTION]),
-    )
+    with contextlib.redirect_stdout(io.StringIO()):  # its progress bars
+        return nncf.quantize(
+            model,
+            nncf.Dataset(inputs),
+            preset=nncf.QuantizationPreset.MIXED,
+            subset_size=len(inputs),
+            model_type=nncf.ModelType.TRANSFORMER,
+            ignored_scope=nncf.IgnoredScope(names=names, types=[_ATTENTION]),
+        )
 
 
 def _expect(model: Any, names: Sequence[str], layers: int) -> None:
