@@ -12,20 +12,26 @@ from minilm.cli.options import (
     VariantsOption,
     known_variants,
 )
+from minilm.cli.reporting import print_report
 from minilm.runtime.manifest import VARIANTS
 
 if TYPE_CHECKING:
     from minilm.pipeline import BuildSummary
 
-__all__ = ["command"]
+__all__ = ["command", "output_for"]
 
 
 def command(  # noqa: PLR0913 - one parameter an option
     *,
     model: ModelOption = None,
     output: Annotated[
-        Path, typer.Option("--output", "-o", help="Directory of the bundle.")
-    ] = DEFAULT_BUNDLE,
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            help=f"Directory of the bundle. Default: {DEFAULT_BUNDLE.parent}/MODEL",
+        ),
+    ] = None,
     variants: VariantsOption = None,
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Run every stage again, reuse nothing.")
@@ -54,7 +60,7 @@ def command(  # noqa: PLR0913 - one parameter an option
 
     options = BuildOptions(
         model=model,
-        output=output,
+        output=output or output_for(model),
         variants=names,
         fresh=fresh,
         force=force,
@@ -76,6 +82,16 @@ def command(  # noqa: PLR0913 - one parameter an option
         _print(summary)
 
 
+def output_for(model: str | None) -> Path:
+    """A folder of the model's own name, so that one model's bundle never replaces another's."""
+    if model is None:
+        return DEFAULT_BUNDLE
+    name, _, _ = model.partition("@")
+    return (
+        DEFAULT_BUNDLE.parent / (Path(model).resolve() if Path(model).is_dir() else Path(name)).name
+    )
+
+
 def _print(summary: "BuildSummary") -> None:
     from minilm.cli.console import print_table, size
 
@@ -87,6 +103,8 @@ def _print(summary: "BuildSummary") -> None:
             for stage in summary.stages
         ],
     )
+    if summary.report is not None:
+        print_report(summary.report, str(summary.output))
     print_table(
         f"{summary.output}: {len(summary.files)} files, "
         f"{size(sum(file.bytes for file in summary.files))}",

@@ -61,8 +61,14 @@ def steps() -> Iterator[Callable[[str], None]]:
 
     Yields:
         A function to call with each step's name: on a terminal it stands beside a spinner until
-        the next, elsewhere it is a line on standard error.
+        the next, elsewhere it is a line on standard error. Where the log says the same (-v,
+        --log-json) it does nothing.
     """
+    import logging
+
+    if logging.getLogger("minilm").handlers:
+        yield lambda _: None
+        return
     if not sys.stderr.isatty():
         yield _plain_line
         return

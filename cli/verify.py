@@ -12,6 +12,7 @@ from minilm.cli.options import (
     VariantsOption,
     known_variants,
 )
+from minilm.cli.reporting import print_report
 from minilm.runtime.errors import GateFailed
 
 if TYPE_CHECKING:
@@ -63,55 +64,9 @@ def command(  # noqa: PLR0913 - one parameter an option
     if as_json:
         print_json(json.loads(report.to_json()))
     else:
-        print_report(report)
+        print_report(report, str(bundle))
     if not report.passed:
         raise GateFailed(f"{bundle} is not the original's equal: {_failed(report)}")
-
-
-def print_report(report: "Report") -> None:
-    """Print a verification: a line a variant, the gates that failed, what was left out."""
-    from minilm.cli.console import note, print_table, size
-
-    print_table(
-        f"{report.artifact} against {report.reference}",
-        ("variant", "gates", "cosine mean", "1st percentile", "minimum", "size", "seconds"),
-        [
-            (
-                variant.name,
-                f"{sum(gate.passed for gate in variant.gates)}/{len(variant.gates)} passed",
-                *(
-                    (
-                        f"{variant.parity.mean:.6f}",
-                        f"{variant.parity.p01:.6f}",
-                        f"{variant.parity.minimum:.6f}",
-                    )
-                    if variant.cosines
-                    else ("-", "-", "-")
-                ),
-                size(variant.size_bytes),
-                f"{variant.seconds:.1f}",
-            )
-            for variant in report.variants
-        ],
-    )
-    if report.failures:
-        print_table(
-            "failed",
-            ("where", "gate", "figure", "asked", "worst", "advice"),
-            [
-                (
-                    where,
-                    gate.name,
-                    f"{gate.figure:.6g}",
-                    f"{gate.comparison} {gate.threshold:.6g}",
-                    gate.worst,
-                    gate.advice,
-                )
-                for where, gate in report.failures
-            ],
-        )
-    for text in report.notes:
-        note(text)
 
 
 def _failed(report: "Report") -> str:

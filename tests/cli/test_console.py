@@ -1,5 +1,7 @@
 """Tables and progress: plain where nobody looks, drawn on a terminal."""
 
+import logging
+
 import pytest
 from minilm.cli.console import counting, print_json, print_table, size, steps
 
@@ -52,6 +54,15 @@ def test_steps_are_lines_in_a_pipe(capsys: pytest.CaptureFixture[str]) -> None:
         step("optimize")
     captured = capsys.readouterr()
     assert (captured.out, captured.err) == ("", "export\noptimize\n")
+
+
+def test_steps_leave_it_to_the_log(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logging.getLogger("minilm"), "handlers", [logging.NullHandler()])
+    with steps() as step:
+        step("export")
+    assert capsys.readouterr() == ("", "")
 
 
 def test_steps_are_drawn_on_a_terminal(
