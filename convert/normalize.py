@@ -8,6 +8,7 @@ everything stands in a fixed order.
 import re
 from typing import Final
 
+import numpy as np
 import onnx_ir as ir
 from onnx_ir.passes import common
 
@@ -21,6 +22,7 @@ _PRODUCER: Final = "minilm-toolkit"
 
 def normalize(model: ir.Model, dimension: int) -> None:
     """Normalize `model`, whose vectors have `dimension` elements, in place."""
+    _settle_branches(model.graph)
     ir.passes.Sequential(
         common.LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0),
         common.CommonSubexpressionEliminationPass(),
@@ -47,6 +49,26 @@ def normalize(model: ir.Model, dimension: int) -> None:
     order = sorted(graph.initializers.items())
     graph.initializers.clear()
     graph.initializers.update(order)
+
+
+def _settle_branches(graph: ir.Graph) -> None:
+    """Replace the `If` that `torch.squeeze` leaves behind by the branch that is always taken.
+
+    [CLS] pooling gathers batch x 1 x dimension and squeezes the 1 away; the tracer, which does not
+    know that it is one, asks for it at run time.
+    """
+    for node in [node for node in graph if node.op_type == "If"]:
+        branch = node.attributes["then_branch"].as_graph()
+        last = branch.outputs[0].producer()
+        if last is None or last.op_type != "Squeeze" or last.inputs[0] is None:
+            continue
+        name = f"{node.name}/axis"
+        axis = ir.Value(name=name, const_value=ir.tensor(np.array([1]), name=name))
+        graph.register_initializer(axis)
+        squeezed = ir.node("Squeeze", [last.inputs[0], axis], name=f"{node.name}/Squeeze")
+        graph.insert_before(node, squeezed)
+        node.outputs[0].replace_all_uses_with(squeezed.outputs[0])
+        graph.remove(node, safe=True)
 
 
 def _name_nodes(graph: ir.Graph) -> None:

@@ -4,18 +4,21 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 import onnx_ir as ir
 from minilm.runtime.errors import BuildFailed, SourceError
+from threadpoolctl import threadpool_limits
 
 __all__ = ["MIN_TEXTS", "Feed", "Statistics", "feeds", "read_texts", "statistics", "texts"]
 
-MIN_TEXTS = 32
+MIN_TEXTS: Final = 32
 """Fewer texts leave channels of a 1,536-wide layer without a typical value."""
 
-_PERCENTILE = 0.9999
+_PERCENTILE: Final = 0.9999
+_BLOCK_TOKENS: Final = 2048
 
 Feed = dict[str, npt.NDArray[np.int64]]
 """Inputs of one run: `input_ids` and `attention_mask`, each int64 (1, tokens)."""
@@ -28,14 +31,12 @@ class Statistics:
     Attributes:
         low: float32, (inputs,), least value of each channel.
         high: float32, (inputs,), greatest value of each channel.
-        mean: float64, (inputs,).
         gram: float64, (inputs, inputs), sum of x xT.
         peak: the 99.99th percentile of the tokens' max|x|: what a static range has to hold.
     """
 
     low: npt.NDArray[np.float32]
     high: npt.NDArray[np.float32]
-    mean: npt.NDArray[np.float64]
     gram: npt.NDArray[np.float64]
     peak: float
 
@@ -83,11 +84,12 @@ def feeds(tokenizer: Path, corpus: Sequence[str], max_tokens: int) -> tuple[Feed
 
 
 def statistics(
-    model: ir.Model, values: Iterable[ir.Value], inputs: Sequence[Feed]
+    model: ir.Model, values: Iterable[ir.Value], inputs: Sequence[Feed], *, products: bool = True
 ) -> Mapping[str, Statistics]:
     """Run `model` over `inputs` and gather the statistics of `values`, by name.
 
-    One thread, in the order given: the sums are the same whatever the number of cores.
+    One thread, in the order given: the sums are the same whatever the number of cores. Without
+    `products` the sums of x xT, which cost most, are left empty.
     """
     import onnxruntime as ort
 
@@ -102,21 +104,48 @@ def statistics(
     session = ort.InferenceSession(
         proto.SerializeToString(), options, providers=["CPUExecutionProvider"]
     )
-    gathered: dict[str, list[npt.NDArray[np.float32]]] = {name: [] for name in names}
-    for feed in inputs:
-        for name, array in zip(names, session.run(names, feed), strict=True):
-            gathered[name].append(array.reshape(-1, array.shape[-1]))
-    return {name: _summary(np.concatenate(rows)) for name, rows in gathered.items()}
+    gathered = {name: _Gatherer(products=products) for name in names}
+    with threadpool_limits(1):
+        for feed in inputs:
+            for name, array in zip(names, session.run(names, feed), strict=True):
+                gathered[name].add(array.reshape(-1, array.shape[-1]))
+        return {name: gatherer.result() for name, gatherer in gathered.items()}
 
 
-def _summary(rows: npt.NDArray[np.float32]) -> Statistics:
-    if not np.isfinite(rows).all():
-        raise BuildFailed("calibration: the fp32 graph gives NaN or infinity on calibration texts")
-    wide = rows.astype(np.float64)
-    return Statistics(
-        low=rows.min(axis=0),
-        high=rows.max(axis=0),
-        mean=wide.mean(axis=0),
-        gram=wide.T @ wide,
-        peak=float(np.quantile(np.abs(rows).max(axis=1), _PERCENTILE)),
-    )
+class _Gatherer:
+    """Sums over rows in blocks, so that no layer's activations are held for all texts at once."""
+
+    def __init__(self, *, products: bool) -> None:
+        self._products = products
+        self._waiting: list[npt.NDArray[np.float32]] = []
+        self._peaks: list[npt.NDArray[np.float32]] = []
+        self._low: npt.NDArray[np.float32] = np.array(np.inf, np.float32)
+        self._high: npt.NDArray[np.float32] = np.array(-np.inf, np.float32)
+        self._gram: npt.NDArray[np.float64] = np.zeros((0, 0))
+
+    def add(self, rows: npt.NDArray[np.float32]) -> None:
+        self._waiting.append(rows)
+        if sum(map(len, self._waiting)) >= _BLOCK_TOKENS:
+            self._flush()
+
+    def result(self) -> Statistics:
+        if self._waiting:
+            self._flush()
+        return Statistics(
+            low=self._low,
+            high=self._high,
+            gram=self._gram,
+            peak=float(np.quantile(np.concatenate(self._peaks), _PERCENTILE)),
+        )
+
+    def _flush(self) -> None:
+        rows = np.concatenate(self._waiting)
+        self._waiting = []
+        if not np.isfinite(rows).all():
+            raise BuildFailed("calibration: the fp32 graph gives NaN or infinity on its texts")
+        self._peaks.append(np.abs(rows).max(axis=1))
+        self._low = np.minimum(self._low, rows.min(axis=0))
+        self._high = np.maximum(self._high, rows.max(axis=0))
+        if self._products:
+            product = rows.T @ rows
+            self._gram = product + (self._gram if self._gram.size else np.float64(0))

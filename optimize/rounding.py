@@ -5,6 +5,7 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
+from threadpoolctl import threadpool_limits
 
 __all__ = ["Rounded", "gptq", "nearest"]
 
@@ -53,10 +54,22 @@ def gptq(weight: npt.NDArray[np.float32], gram: npt.NDArray[np.float64]) -> Roun
     order = np.argsort(-np.diag(gram), kind="stable")
     hessian = gram[np.ix_(order, order)].copy()
     hessian[np.diag_indices_from(hessian)] += _DAMPING * np.diag(gram).mean() + 1e-12
-    # Upper Cholesky factor of the inverse: its rows hold the updates of all steps at once.
-    factor = np.linalg.cholesky(np.linalg.inv(hessian)).T
-    left = weight[order].astype(np.float64)
-    codes = np.empty(weight.shape, np.int8)
+    with threadpool_limits(1):  # sums in the same order whatever the number of cores
+        # Upper Cholesky factor of the inverse: its rows hold the updates of all steps at once.
+        factor = np.linalg.cholesky(np.linalg.inv(hessian)).T
+        codes = _descend(weight[order].astype(np.float64), scale, factor)
+    restored = np.empty_like(codes)
+    restored[order] = codes
+    return Rounded(codes=restored, scale=scale)
+
+
+def _descend(
+    left: npt.NDArray[np.float64],
+    scale: npt.NDArray[np.float32],
+    factor: npt.NDArray[np.float64],
+) -> npt.NDArray[np.int8]:
+    """Round the rows of `left` in order; each one's error goes into those after it."""
+    codes = np.empty(left.shape, np.int8)
     for start in range(0, len(left), _BLOCK):
         stop = min(start + _BLOCK, len(left))
         errors = np.empty((stop - start, left.shape[1]))
@@ -66,9 +79,7 @@ def gptq(weight: npt.NDArray[np.float32], gram: npt.NDArray[np.float64]) -> Roun
             left[row + 1 : stop] -= np.outer(factor[row, row + 1 : stop], error)
             errors[row - start] = error
         left[stop:] -= factor[start:stop, stop:].T @ errors
-    restored = np.empty_like(codes)
-    restored[order] = codes
-    return Rounded(codes=restored, scale=scale)
+    return codes
 
 
 def _scale(weight: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:

@@ -129,7 +129,9 @@ def _fill(
         variants.append(Variant.from_data(result["variant"]))
     (work / _GRAPH).unlink()
     stages.run("model files", lambda: {"files": copy_model_files(source, work)})
-    report = _judge(stages, source, variants, options) if options.verify else None
+    reference = PyTorchReference(options.model)
+    stages.run("golden vectors", partial(_golden, work, reference))
+    report = _judge(stages, source, variants, reference) if options.verify else None
     stages.run("manifest", lambda: _finish(source, variants, work, report))
     manifest = write_manifest(source, variants, work)
     integrity.check(work, manifest, "full")
@@ -149,12 +151,10 @@ def _variant(
 
 
 def _judge(
-    stages: Stages, source: Source, variants: Sequence[Variant], options: BuildOptions
+    stages: Stages, source: Source, variants: Sequence[Variant], reference: Reference
 ) -> Report:
     """Compare with the original; with one thread, so that the card's figures are the same again."""
     work = stages.work
-    reference = PyTorchReference(options.model)
-    stages.run("golden vectors", lambda: _golden(work, reference))
     write_manifest(source, variants, work)
     found: list[Report] = []
 

@@ -73,14 +73,11 @@ class Smooth:
         scale = _powers_of_two(reach, weight, self.alpha)
         _restore_for_others(graph, norm, after, scale, middle)
         for linear in after:
-            name = linear.matmul.inputs[1]
-            assert name is not None
             bias = (middle.astype(np.float64) @ linear.weight).astype(np.float32)
-            _set(name, linear.weight * scale[:, None])
-            _add_to_bias(linear, bias)
-        gamma, beta = norm.inputs[1], norm.inputs[2]
-        _set(gamma, array_of(gamma) / scale)
-        _set(beta, (array_of(beta) - middle) / scale)
+            _change(graph, linear.matmul, 1, linear.weight * scale[:, None])
+            _add_to_bias(graph, linear, bias)
+        _change(graph, norm, 1, array_of(norm.inputs[1]) / scale)
+        _change(graph, norm, 2, (array_of(norm.inputs[2]) - middle) / scale)
 
 
 def _given(norm: ir.Node) -> ir.Value:
@@ -122,14 +119,23 @@ def _restore_for_others(
         node.replace_input_with(index, restored)
 
 
-def _add_to_bias(linear: Linear, extra: npt.NDArray[np.float32]) -> None:
+def _add_to_bias(graph: ir.Graph, linear: Linear, extra: npt.NDArray[np.float32]) -> None:
     if not extra.any():
         return
-    reader = linear.add or next(iter(consumers(linear.matmul.outputs[0])))
-    bias = next(v for v in reader.inputs if v is not None and v.is_initializer())
-    _set(bias, array_of(bias) + extra)
+    reader = linear.add or consumers(linear.matmul.outputs[0])[0]
+    bias = next(i for i, v in enumerate(reader.inputs) if v is not None and v.is_initializer())
+    _change(graph, reader, bias, array_of(reader.inputs[bias]) + extra)
 
 
-def _set(value: ir.Value | None, array: npt.NDArray[np.floating]) -> None:
-    assert value is not None
-    value.const_value = ir.tensor(array.astype(np.float32), name=value.name)
+def _change(graph: ir.Graph, node: ir.Node, index: int, array: npt.NDArray[np.floating]) -> None:
+    """Give `node` another constant; others that read the old one keep it."""
+    old = node.inputs[index]
+    assert old is not None
+    name = f"{old.name}.{node.name}" if len(consumers(old)) > 1 else old.name
+    tensor = ir.tensor(array.astype(np.float32), name=name)
+    if name == old.name:
+        old.const_value = tensor
+    else:
+        value = ir.Value(name=name, const_value=tensor)
+        graph.register_initializer(value)
+        node.replace_input_with(index, value)

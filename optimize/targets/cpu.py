@@ -60,9 +60,9 @@ def _quantized(model: ir.Model, exported: Exported, corpus: Sequence[str]) -> ir
     inputs = feeds(exported.tokenizer, corpus, exported.max_tokens)
     layers = exported.layers
     model = run(model, [SplitAttention(layers=layers)])
-    before = statistics(model, [linear.input for linear in linears(model.graph)], inputs)
+    before = statistics(model, _inputs(model), inputs, products=False)
     model = run(model, [Smooth(statistics=before, norms=2 * layers, alpha=ALPHA)])
-    smoothed = statistics(model, [linear.input for linear in linears(model.graph)], inputs)
+    smoothed = statistics(model, _inputs(model), inputs)
 
     def round_weight(linear: Linear) -> Rounded:
         return gptq(linear.weight, smoothed[linear.input.name or ""].gram)
@@ -71,3 +71,7 @@ def _quantized(model: ir.Model, exported: Exported, corpus: Sequence[str]) -> ir
         model,
         [QuantizePerToken(layers=layers, round_weight=round_weight), QuantizeWordEmbeddings()],
     )
+
+
+def _inputs(model: ir.Model) -> list[ir.Value]:
+    return [linear.input for linear in linears(model.graph)]

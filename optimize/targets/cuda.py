@@ -65,9 +65,9 @@ def _halved(model: ir.Model, exported: Exported) -> ir.Model:
 def _quantized(model: ir.Model, exported: Exported, corpus: Sequence[str]) -> ir.Model:
     inputs = feeds(exported.tokenizer, corpus, exported.max_tokens)
     layers = exported.layers
-    before = statistics(model, [linear.input for linear in linears(model.graph)], inputs)
+    before = statistics(model, _inputs(model), inputs, products=False)
     model = run(model, [Smooth(statistics=before, norms=2 * layers, alpha=ALPHA)])
-    smoothed = statistics(model, [linear.input for linear in linears(model.graph)], inputs)
+    smoothed = statistics(model, _inputs(model), inputs)
 
     def round_weight(linear: Linear) -> Rounded:
         return gptq(linear.weight, smoothed[linear.input.name or ""].gram)
@@ -79,3 +79,7 @@ def _quantized(model: ir.Model, exported: Exported, corpus: Sequence[str]) -> ir
         left_out=frozenset(name.format(n) for n in range(layers) for name in _LEFT_OUT),
     )
     return run(model, [quantize])
+
+
+def _inputs(model: ir.Model) -> list[ir.Value]:
+    return [linear.input for linear in linears(model.graph)]
