@@ -101,12 +101,10 @@ def choose(
     if not best.runnable:
         reasons = "; ".join(f"{entry.name}: {entry.reason}" for entry in assessments)
         raise BackendUnavailable(f"{asked} cannot run on this machine: {reasons}")
-    why = f"{best.name}: {best.reason}."
-    if target or precision:
-        why = f"{best.name}, as asked for by {asked}: {best.reason}."
-    better = [entry for entry in assess(manifest, host) if not entry.runnable]
-    if not (target or precision) and better:
-        why += " Not considered: " + "; ".join(f"{e.name} ({e.reason})" for e in better) + "."
+    request = f", among {asked}" if target or precision else ""
+    why = f"{best.name}{request}: {best.reason}."
+    if barred := [entry.name for entry in assessments if not entry.runnable]:
+        why += f" {', '.join(barred)} cannot run here."
     return wanted[best.name], why
 
 
@@ -130,12 +128,12 @@ def _choose_for_provider(
     onnx = [variant for variant in wanted if _MODULES.get(variant.backend) == "onnxruntime"]
     if not onnx:
         raise UsageError(f"provider={provider!r} is ONNX Runtime's, and {asked} does not run on it")
-    variant = onnx[0]
+    variant = min(onnx, key=lambda variant: _rank(variant, host)[0])
     if obstacle := _backend_obstacle(variant, host):
         raise BackendUnavailable(f"{variant.name} cannot run on this machine: {obstacle}")
     if provider not in (host.providers or ()):
         raise BackendUnavailable(
-            f"provider={provider!r} is not in the ONNX Runtime installed here, which has: "
+            f"the ONNX Runtime installed here has no {provider!r}; it has: "
             f"{', '.join(host.providers or ())}"
         )
     own = _PROVIDERS[variant.target]
@@ -160,8 +158,8 @@ def _obstacle(variant: Variant, host: Host) -> str | None:
     provider = _PROVIDERS.get(variant.target)
     if provider and host.providers is not None and provider not in host.providers:
         return (
-            f"{provider} is not in the ONNX Runtime installed here"
-            f" (it has {', '.join(host.providers)}): {_install_line(variant)}"
+            f"the ONNX Runtime installed here has no {provider}, only"
+            f" {', '.join(host.providers) or 'none'}: {_install_line(variant)}"
         )
     return None
 

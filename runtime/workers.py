@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
-__all__ = ["run_all"]
+__all__ = ["in_background", "run_all"]
 
 _T = TypeVar("_T")
 
@@ -41,3 +41,31 @@ def run_all(source: Iterator[_T], work: Callable[[_T], None], *, workers: int) -
         helper.join()
     if errors:
         raise errors[0]
+
+
+def in_background(function: Callable[[], _T]) -> Callable[[], _T]:
+    """Start `function` on a thread of its own.
+
+    Returns:
+        A function that waits for it, and returns what it returned or raises what it raised.
+    """
+    results: list[_T] = []
+    errors: list[BaseException] = []
+
+    def target() -> None:
+        try:
+            results.append(function())
+        # Any at all: it is raised again below, in the thread that asks for the result.
+        except BaseException as error:  # noqa: BLE001
+            errors.append(error)
+
+    thread = threading.Thread(target=target, daemon=True)
+    thread.start()
+
+    def result() -> _T:
+        thread.join()
+        if errors:
+            raise errors[0]
+        return results[0]
+
+    return result
