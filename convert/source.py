@@ -127,7 +127,9 @@ def _download(name: str, revision: str | None) -> Path:
     except HFValidationError as error:
         raise SourceError(f"{name!r} is not a Hub id: {error}") from error
     except (LocalEntryNotFoundError, OSError) as error:
-        refused = isinstance(error, HfHubHTTPError) or isinstance(error.__cause__, HfHubHTTPError)
+        # With nothing cached, what went wrong on the way is the cause of "no local entry".
+        reason = error.__cause__ if isinstance(error, LocalEntryNotFoundError) else error
+        refused = isinstance(reason, HfHubHTTPError)
         what = "the Hub refused" if refused else "the Hub is out of reach and nothing is cached"
         at = f" at revision {revision!r}" if revision else ""
         raise SourceError(
