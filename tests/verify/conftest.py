@@ -2,15 +2,14 @@
 
 import hashlib
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from minilm.runtime.manifest import MANIFEST_NAME, REPORT_DIR, FileEntry, Manifest, read
-from minilm.verify import corpus
+from minilm.verify import corpus, trial
 from minilm.verify.golden import GOLDEN_NAME
 from minilm.verify.reference import PyTorchReference, Vectors
 
@@ -50,9 +49,11 @@ def reference(original: PyTorchReference) -> Remembered:
 
 @pytest.fixture
 def few_texts(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A fifth of the corpus: enough to see a planted fault, and quick."""
+    """A ninth of the corpus and few probes: enough to see a planted fault, and quick."""
     every = corpus._written()
-    monkeypatch.setattr(corpus, "_written", lambda: every[::5])
+    monkeypatch.setattr(corpus, "_written", lambda: every[::9])
+    monkeypatch.setattr(trial, "_LOADER_PROBES", 8)
+    monkeypatch.setattr(trial, "_GRAPH_PROBES", 5)
 
 
 @pytest.fixture
@@ -104,44 +105,3 @@ def write_manifest(bundle: Path, manifest: Manifest) -> None:
         for path in paths
     )
     (bundle / MANIFEST_NAME).write_text(replace(manifest, files=files).to_json(), encoding="utf-8")
-
-
-@pytest.fixture(scope="session")
-def rewrite_manifest() -> Callable[[Path, Manifest], None]:
-    return write_manifest
-
-
-@pytest.fixture(scope="session")
-def edit_graph() -> Callable[[Callable[[Any, Mapping[str, Any]], None]], Fault]:
-    """Makes a fault of a function that edits an ONNX graph, given its initializers by name."""
-    import onnx
-    from onnx import numpy_helper
-
-    def fault_of(edit: Callable[[Any, Mapping[str, Any]], None]) -> Fault:
-        def fault(bundle: Path) -> None:
-            path = bundle / "onnx" / "model.onnx"
-            model = onnx.load(str(path))
-            weights = {item.name: item for item in model.graph.initializer}
-            edit(model.graph, weights)
-            onnx.save(model, str(path))
-
-        return fault
-
-    assert numpy_helper
-    return fault_of
-
-
-@pytest.fixture(scope="session")
-def change_weights() -> Callable[
-    [Any, Callable[[np.ndarray[Any, Any]], np.ndarray[Any, Any]]], None
-]:
-    """Replaces an initializer by a function of it."""
-    from onnx import numpy_helper
-
-    def change(
-        initializer: Any, function: Callable[[np.ndarray[Any, Any]], np.ndarray[Any, Any]]
-    ) -> None:
-        values = function(numpy_helper.to_array(initializer).copy())
-        initializer.CopyFrom(numpy_helper.from_array(values, initializer.name))
-
-    return change

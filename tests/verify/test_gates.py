@@ -33,7 +33,7 @@ class MadeUp:
     def __init__(self, tokenizer: Any) -> None:
         self.tokenizer = tokenizer
         self.limit = LIMIT
-        self.outputs = ("sentence_embedding", "last_hidden_state")
+        self.outputs: tuple[str, ...] = ("sentence_embedding", "last_hidden_state")
         self.change: Callable[[Array, Sequence[str]], Array] = lambda vectors, _: vectors
         self.change_padded: Callable[[Array], Array] = lambda vectors: vectors
         self.change_threads: Callable[[Array], Array] = lambda vectors: vectors
@@ -44,11 +44,13 @@ class MadeUp:
         return ids if len(ids) <= self.limit else [*ids[: self.limit - 1], ids[-1]]
 
     def encode(self, texts: Sequence[str], *, batch_size: int | None = None) -> Vectors:
+        assert batch_size is None or batch_size >= len(texts)
         rows = np.stack([TABLE[self.ids(text)].mean(axis=0) for text in texts])
         rows /= np.linalg.norm(rows, axis=1, keepdims=True)
         return np.asarray(self.change(rows, texts), dtype=np.float32)
 
     def reopened(self, threads: int) -> "MadeUp":
+        assert threads == 1
         other = MadeUp(self.tokenizer)
         change = self.change
         other.change = lambda vectors, texts: self.change_threads(change(vectors, texts))

@@ -109,7 +109,7 @@ def test_arrays_that_do_not_fit(
     with np.load(written / GOLDEN_NAME) as archive:
         arrays = dict(archive)
     arrays[name] = value
-    np.savez(written / GOLDEN_NAME, **arrays)  # type: ignore[arg-type]  # its stub lacks **kwargs
+    np.savez(written / GOLDEN_NAME, **arrays)
     with pytest.raises(InvalidArtifact, match=message):
         GoldenReference(written)
 
@@ -118,7 +118,7 @@ def test_pickled_content_is_refused(written: Path) -> None:
     with np.load(written / GOLDEN_NAME) as archive:
         arrays = dict(archive)
     arrays["vectors"] = np.array([{"a": 1}], dtype=object)
-    np.savez(written / GOLDEN_NAME, **arrays)  # type: ignore[arg-type]  # its stub lacks **kwargs
+    np.savez(written / GOLDEN_NAME, **arrays)
     with pytest.raises(InvalidArtifact, match="allow_pickle"):
         GoldenReference(written)
 

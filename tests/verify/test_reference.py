@@ -109,7 +109,7 @@ def test_a_hub_id_is_downloaded_and_checked(
     import huggingface_hub
 
     monkeypatch.setattr(
-        huggingface_hub, "snapshot_download", lambda name, **_: str(original.directory)
+        huggingface_hub, "snapshot_download", lambda *_, **__: str(original.directory)
     )
     assert find_weights(DEFAULT_ID) == original.directory
 
