@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import onnx_ir as ir
+from minilm.optimize.passes.graph import nodes_of, replace_value
 from minilm.optimize.passes.infra import Changes
 from onnxruntime.transformers.float16 import convert_float_to_float16
 
@@ -37,7 +38,20 @@ class HalvePrecision:
             disable_shape_infer=True,
             node_block_list=[node.name for node in kept],
         )
-        return Changes(model=ir.from_proto(halved), counts={"hidden state": 1})
+        model = ir.from_proto(halved)
+        _drop_round_trips(model.graph)
+        return Changes(model=model, counts={"hidden state": 1})
+
+
+def _drop_round_trips(graph: ir.Graph) -> None:
+    """Remove casts of a float32 value to fp16 and back, which the converter puts at outputs."""
+    for back in nodes_of(graph, "Cast"):
+        there = back.inputs[0].producer() if back.inputs[0] is not None else None
+        if there is None or there.op_type != "Cast" or there.inputs[0] is None:
+            continue
+        kinds = (there.attributes["to"].as_int(), back.attributes["to"].as_int())
+        if kinds == (int(ir.DataType.FLOAT16), int(ir.DataType.FLOAT)):
+            replace_value(graph, back.outputs[0], there.inputs[0])
 
 
 def _after(value: ir.Value) -> set[ir.Node]:

@@ -1,0 +1,17 @@
+"""The tiny model's portable graph."""
+
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+from minilm.convert import export, resolve
+from minilm.optimize import Exported
+
+
+@pytest.fixture(scope="session")
+def exported(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Exported:
+    source = resolve(str(tiny_model))
+    graph = export(source, tmp_path_factory.mktemp("portable") / "model.onnx")
+    return Exported(
+        graph=graph, tokenizer=tiny_model / "tokenizer.json", **asdict(source.architecture)
+    )
