@@ -1,0 +1,316 @@
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree as ET
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from minilm.verify import (
+    REPORT_FORMATS,
+    GateResult,
+    Report,
+    TextInfo,
+    VariantReport,
+    check_writable,
+    write_reports,
+)
+from minilm.verify.figures import asked, number, size
+from minilm.verify.gates import Measured, judge
+from minilm.verify.report import shorten
+from minilm.verify.writing import ReportPathError, schema
+
+NASTY = "<script>alert('x')</script> | `a` \u0000 \u202e @all ]]> & \"quoted\""
+
+
+def make(*, figure: float = 0.98, worst: str = NASTY, limit: float = 0.99) -> Report:
+    gates = (
+        judge("finite", Measured(figure=0), 0),
+        judge("cosine-min", Measured(figure=figure, worst=shorten(worst), detail="seen"), limit),
+    )
+    corpus = tuple(
+        TextInfo(text=shorten(text), category="word", tokens=n)
+        for n, text in enumerate(["", "a tree", worst, "שלום"], start=2)
+    )
+    variant = VariantReport(
+        name="cpu/int8",
+        gates=gates,
+        cosines=(1.0, 0.999, figure if figure == figure else -1, 0.9999),
+        size_bytes=23_500_000,
+        operators={"MatMul": 12, "com.microsoft.Gelu": 6},
+        runs_on="on <this> machine",
+        notes=("gate top10: switched off by the policy",),
+        seconds=1.25,
+    )
+    return Report(
+        artifact="all-MiniLM-L6-v2",
+        model="sentence-transformers/all-MiniLM-L6-v2",
+        reference="PyTorch",
+        policy="built-in",
+        gates=(judge("integrity", Measured(figure=0), 0),),
+        variants=(variant,),
+        corpus=corpus,
+        notes=("gate golden: left out",),
+        environment={"system": "Linux", "processor": "A & B"},
+        seconds=2.5,
+    )
+
+
+def conforms(value: Any, rule: dict[str, Any], root: dict[str, Any]) -> None:
+    """As much of JSON Schema as report.schema.json uses."""
+    if "$ref" in rule:
+        rule = root["$defs"][rule["$ref"].rpartition("/")[2]]
+    if "const" in rule:
+        assert value == rule["const"]
+    if "enum" in rule:
+        assert value in rule["enum"]
+    kinds = {
+        "object": dict,
+        "array": list,
+        "string": str,
+        "boolean": bool,
+        "number": (int, float),
+        "integer": int,
+        "null": type(None),
+    }
+    if "type" in rule:
+        names = [rule["type"]] if isinstance(rule["type"], str) else rule["type"]
+        assert any(isinstance(value, kinds[name]) for name in names), (value, names)
+    if isinstance(value, dict):
+        known = rule.get("properties", {})
+        extra = rule.get("additionalProperties", True)
+        assert set(rule.get("required", ())) <= set(value)
+        assert extra is not False or set(value) <= set(known)
+        for key, item in value.items():
+            conforms(item, known.get(key, extra if isinstance(extra, dict) else {}), root)
+    if isinstance(value, list):
+        for item in value:
+            conforms(item, rule["items"], root)
+    if isinstance(value, float | int) and not isinstance(value, bool):
+        assert rule.get("minimum", value) <= value <= rule.get("maximum", value)
+
+
+@pytest.mark.parametrize("figure", [0.98, 0.995, float("nan")])
+def test_json_follows_its_schema(figure: float) -> None:
+    data = json.loads(make(figure=figure).to_json())
+    conforms(data, schema(), schema())
+    assert data["passed"] is (figure == 0.995)
+    assert data["variants"][0]["passed"] is data["passed"]
+
+
+def test_the_schema_names_every_field() -> None:
+    for name, kind in {"gate": GateResult, "variant": VariantReport, "text": TextInfo}.items():
+        described = set(schema()["$defs"][name]["properties"]) - {"passed", "parity"}
+        assert described == set(kind.__dataclass_fields__) - {"passed"}
+
+
+class Page(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.seen: list[tuple[str, dict[str, str | None]]] = []
+        self.words: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.seen.append((tag, dict(attrs)))
+        if tag not in {"meta", "link", "br"}:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.seen.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.words.append(data)
+
+
+def test_html_is_one_page_without_scripts_or_requests() -> None:
+    text = make().to_html()
+    page = Page()
+    page.feed(text)
+    assert page.open == []
+    tags = {tag for tag, _ in page.seen}
+    assert not tags & {"script", "img", "iframe", "object", "form"}
+    links = [value for _, a in page.seen for key, value in a.items() if key in ("href", "src")]
+    assert links == ["data:,"]
+    assert "url(" not in text
+    assert "@import" not in text
+    policy = next(a["content"] for _, a in page.seen if a.get("http-equiv"))
+    assert policy is not None
+    assert policy.startswith("default-src 'none'")
+
+
+def test_html_says_the_verdict_first_and_every_plot_in_words() -> None:
+    page = Page()
+    page.feed(make().to_html())
+    words = " ".join(page.words)
+    verdict = "all-MiniLM-L6-v2: Failed 1 of 3 gates"
+    assert verdict in words
+    assert words.index(verdict) < words.index("What failed")
+    plots = [attributes for tag, attributes in page.seen if tag == "svg"]
+    titles = {attributes["id"] for tag, attributes in page.seen if tag == "title" and attributes}
+    assert len(plots) == 2
+    assert {plot["aria-labelledby"] for plot in plots} == titles
+    assert all(plot["role"] == "img" for plot in plots)
+    assert "4 texts, mean cosine" in words
+    assert "of 2 to 5 tokens; the furthest has 4 tokens and cosine 0.98" in words
+    assert "Worst ten texts" in words
+    assert "com.microsoft.Gelu 6" in words
+    assert "A & B" in words
+
+
+def test_html_of_a_pass_has_no_failures_and_closed_details() -> None:
+    text = make(figure=0.995).to_html()
+    assert "Passed all 3 gates" in text
+    assert "What failed" not in text
+    assert "<details open" not in text
+
+
+def test_junit_has_a_case_per_gate() -> None:
+    root = ET.fromstring(make().to_junit())
+    assert root.attrib["tests"] == "5"
+    assert root.attrib["failures"] == "1"
+    assert root.attrib["skipped"] == "2"
+    assert [suite.attrib["name"] for suite in root] == ["bundle", "cpu/int8"]
+    failure = root.find("testsuite/testcase/failure")
+    assert failure is not None
+    assert failure.attrib["message"] == "cosine-min is 0.98, asked for at least 0.99"
+    assert failure.text is not None
+    assert "worst: <script>" in failure.text
+
+
+def test_markdown_says_what_failed_and_what_to_do() -> None:
+    text = make().to_markdown()
+    assert text.startswith("## all-MiniLM-L6-v2: FAILED 1 of 3 gates\n")
+    assert "**cpu/int8: cosine-min** is 0.98, asked for at least 0.99" in text
+    assert "Advice: see the text" in text
+    assert "<script>" not in text
+    assert "@all" not in text
+    assert "- bundle: gate golden: left out" in text
+    rows = [line for line in text.splitlines() if line.startswith("| cpu/int8 | ")]
+    assert rows[0].count("|") == 8
+    assert make(figure=0.995).to_markdown().startswith("## all-MiniLM-L6-v2: passed all 3 gates")
+
+
+def test_sarif_has_a_result_per_failed_gate() -> None:
+    data = json.loads(make().to_sarif())
+    assert data["version"] == "2.1.0"
+    (run,) = data["runs"]
+    (result,) = run["results"]
+    assert result["ruleId"] == "cosine-min"
+    assert result["ruleId"] in {rule["id"] for rule in run["tool"]["driver"]["rules"]}
+    assert result["message"]["text"].startswith("cpu/int8: cosine-min is 0.98")
+    assert json.loads(make(figure=0.995).to_sarif())["runs"][0]["results"] == []
+
+
+@given(text=st.text(max_size=200), figure=st.floats(-1, 1) | st.just(float("nan")))
+def test_any_text_can_be_reported(text: str, figure: float) -> None:
+    report = make(figure=figure, worst=text)
+    for _, render in REPORT_FORMATS.values():
+        render(report).encode("utf-8")
+    ET.fromstring(report.to_junit())
+    page = Page()
+    page.feed(report.to_html())
+    assert page.open == []
+
+
+@pytest.mark.parametrize("limit", [1.0, -1.0, 0.5])
+def test_plots_of_any_threshold(limit: float) -> None:
+    assert "nan" not in make(limit=limit).to_html()
+
+
+@given(st.text())
+def test_a_shortened_text_is_one_visible_line(text: str) -> None:
+    short = shorten(text)
+    assert short
+    assert short.isprintable()
+    assert len(short) <= max(72, 20 + 12 * len(text))
+
+
+@pytest.mark.parametrize(
+    ("text", "short"),
+    [
+        ("", "(the empty text)"),
+        ("  ", "(white space: '  ')"),
+        ("a\nb", "a\\nb"),
+        ("x" * 80, "x" * 71 + "\N{HORIZONTAL ELLIPSIS}"),
+        ("\u202eabc", "\\u202eabc"),
+    ],
+)
+def test_shorten(text: str, short: str) -> None:
+    assert shorten(text) == short
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (0, "0"),
+        (256.0, "256"),
+        (1.0, "1"),
+        (0.999999, "0.999999"),
+        (0.99, "0.99"),
+        (1e-6, "1.0e-06"),
+        (-1.0, "-1"),
+        (float("nan"), "nan"),
+        (float("inf"), "inf"),
+    ],
+)
+def test_number(value: float, said: str) -> None:
+    assert number(value) == said
+
+
+def test_asked_and_size() -> None:
+    assert asked(judge("limit", Measured(figure=1), 256)) == "exactly 256"
+    assert asked(judge("unit-length", Measured(figure=1), 0.5)) == "at most 0.5"
+    assert size(23_450_000) == "23.4 MB"
+
+
+def test_reports_are_written(tmp_path: Path) -> None:
+    folder = tmp_path / "deep" / "report"
+    write_reports(make(), folder)
+    names = sorted(path.name for path in folder.iterdir())
+    assert names == ["junit.xml", "report.html", "report.json", "report.md"]
+    assert (folder / "report.json").read_text(encoding="utf-8") == make().to_json()
+    write_reports(make(), folder, formats=["sarif"])
+    assert (folder / "report.sarif").is_file()
+
+
+def test_an_unknown_format(tmp_path: Path) -> None:
+    with pytest.raises(ReportPathError, match="unknown report format 'pdf'; known: json") as e:
+        write_reports(make(), tmp_path, formats=["pdf"])
+    assert e.value.exit_code == 2
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_stood_there_stays_when_writing_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_reports(make(), tmp_path)
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    write = Path.write_text
+
+    def full(self: Path, text: str, **settings: Any) -> int:
+        if "junit" in self.name:
+            raise OSError(28, "No space left on device")
+        return write(self, text, **settings)
+
+    monkeypatch.setattr(Path, "write_text", full)
+    with pytest.raises(ReportPathError, match="No space left on device"):
+        write_reports(make(figure=0.995), tmp_path)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_a_path_that_cannot_be_written_is_found_before(tmp_path: Path) -> None:
+    check_writable(tmp_path / "a" / "b")
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "file").touch()
+    with pytest.raises(ReportPathError, match=re.escape(f"{tmp_path / 'file'} is a file")):
+        check_writable(tmp_path / "file" / "report")
+    with pytest.raises(ReportPathError, match="cannot write reports to /proc/report"):
+        check_writable(Path("/proc/report"))
+    with pytest.raises(ReportPathError, match="cannot write reports"):
+        write_reports(make(), tmp_path / "file")

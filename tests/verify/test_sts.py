@@ -1,0 +1,124 @@
+import tempfile
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from minilm.verify import verify_bundle
+from minilm.verify.reference import Reference
+from minilm.verify.sts import LabelledFileError, Pair, label, read_pairs, score
+
+PAIRS = """sentence1,sentence2,score
+A man is playing a guitar.,Someone plays the guitar.,4.6
+A boat crosses the lake.,"A ship, at dawn, sails over the lake.",3.9
+The dog slept.,The price includes parking.,0.1
+She lost her keys.,Her keys are gone.,4.2
+Turn left at the bakery.,The violin needs a new string.,0.0
+"""
+
+
+def write(folder: Path, text: str, name: str = "pairs.csv") -> Path:
+    path = folder / name
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_csv_with_a_header(tmp_path: Path) -> None:
+    pairs = read_pairs(write(tmp_path, PAIRS))
+    assert len(pairs) == 5
+    expected = Pair(
+        first="A boat crosses the lake.", second="A ship, at dawn, sails over the lake.", label=3.9
+    )
+    assert pairs[1] == expected
+
+
+def test_tsv_without_a_header(tmp_path: Path) -> None:
+    pairs = read_pairs(write(tmp_path, "a\tb, c\t1\n\nd\te\t2e0\n", "pairs.tsv"))
+    assert [pair.label for pair in pairs] == [1, 2]
+    assert pairs[0].second == "b, c"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a,b,1\nc,d\n", "line 2: expected sentence, sentence, score; found 2 fields"),
+        ("a,b,1\nc,d,e,2\n", "line 2: .*found 4 fields"),
+        ("a,b,1\nc,d,high\n", "line 2: .*found 3 fields with the score 'high'"),
+        ("a,b,1\nc,d,nan\n", "line 2: .*with the score 'nan'"),
+        ("a,b\n", "line 1: .*found 2 fields"),
+        ('a,b,1\n"c,d,2\n', "line 2: unexpected end of data"),
+        ("a,b,1\n", "has 1 pairs: a correlation needs at least 2"),
+        ("", "has 0 pairs"),
+    ],
+)
+def test_a_bad_row_is_named_by_its_line(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(LabelledFileError, match=message) as e:
+        read_pairs(write(tmp_path, text))
+    assert e.value.exit_code == 2
+
+
+def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
+    with pytest.raises(LabelledFileError, match="cannot read the labelled pairs"):
+        read_pairs(tmp_path / "none.csv")
+    path = tmp_path / "latin.csv"
+    path.write_bytes("é,b,1\n".encode("latin-1"))
+    with pytest.raises(LabelledFileError, match="cannot read the labelled pairs"):
+        read_pairs(path)
+
+
+@given(st.text())
+def test_any_text_gives_pairs_or_an_error(text: str) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "pairs.csv"
+        path.write_bytes(text.encode("utf-8", "surrogatepass"))
+        try:
+            pairs = read_pairs(path)
+        except LabelledFileError:
+            return
+        assert len(pairs) >= 2
+
+
+def test_the_original_ranks_what_people_rank(tmp_path: Path, reference: Reference) -> None:
+    pairs = read_pairs(write(tmp_path, PAIRS))
+    assert score(reference, pairs) > 0.8
+
+
+@pytest.mark.usefixtures("few_texts")
+def test_the_gate(bundle: Path, tmp_path: Path, reference: Reference) -> None:
+    path = write(tmp_path, PAIRS)
+    report = verify_bundle(bundle, against=reference, variants=["cpu/fp32"], sts_file=path)
+    assert report.passed
+    (gate,) = (gate for gate in report.variants[0].gates if gate.name == "sts-drop")
+    assert gate.figure == pytest.approx(0)
+    assert gate.detail.startswith("Spearman correlation ")
+
+
+def test_a_bad_file_is_found_before_the_work(bundle: Path, tmp_path: Path) -> None:
+    said: list[str] = []
+    with pytest.raises(LabelledFileError, match="line 1"):
+        verify_bundle(bundle, sts_file=write(tmp_path, "x\n"), on_progress=said.append)
+    assert said == ["checking files"]
+
+
+def test_golden_vectors_score_nothing(bundle: Path, tmp_path: Path) -> None:
+    from minilm.verify.golden import GoldenReference
+    from minilm.verify.sts import judge_drop
+    from minilm.verify.subject import Subject
+
+    class Same:
+        def __init__(self, original: Reference) -> None:
+            self.encode = original.encode
+
+    golden = GoldenReference(bundle)
+    texts = [sample.text for sample in golden.samples[:4]]
+    pairs = [
+        Pair(first=texts[0], second=texts[1], label=1),
+        Pair(first=texts[2], second=texts[3], label=2),
+    ]
+    labelled = label(golden, pairs)
+    assert labelled.original is None
+    subject: Subject = Same(golden)  # type: ignore[assignment]  # only encode is asked for
+    note = judge_drop(subject, labelled, 0.1)
+    assert isinstance(note, str)
+    assert "PyTorch is not installed here; the artifact's Spearman correlation is" in note
+    assert judge_drop(subject, labelled, None) == "gate sts-drop: switched off by the policy"

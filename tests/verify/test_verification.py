@@ -1,0 +1,156 @@
+"""The real bundle passes, whoever asks and however."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from minilm.runtime.errors import InvalidArtifact
+from minilm.runtime.manifest import read
+from minilm.verify import bench as bench_module
+from minilm.verify import load_policy, measure, verify_bundle
+from minilm.verify import subject as subject_module
+from minilm.verify.catalogue import GATES
+from minilm.verify.reference import Reference
+
+PER_BUNDLE = ["integrity", "reference", "facts", "golden", "tokenizer"]
+PER_VARIANT = [n for n in GATES if n not in PER_BUNDLE and n != "sts-drop"]
+
+
+def test_all_variants_of_the_real_bundle_pass(bundle: Path, reference: Reference) -> None:
+    said: list[str] = []
+    report = verify_bundle(bundle, against=reference, on_progress=said.append)
+    assert [f"{place}: {gate.name} {gate.figure}" for place, gate in report.failures] == []
+    names = [variant.name for variant in read(bundle).variants]
+    assert [variant.name for variant in report.variants] == names
+    assert [gate.name for gate in report.gates] == PER_BUNDLE
+    for variant in report.variants:
+        assert [gate.name for gate in variant.gates] == PER_VARIANT
+        assert len(variant.cosines) == len(report.corpus)
+        assert variant.notes == ()
+    assert report.notes == ()
+    assert said[0] == "checking files"
+    assert said[2:] == [f"judging {name}" for name in names]
+    assert str(bundle.parent) not in report.to_json()
+
+
+@pytest.mark.usefixtures("few_texts")
+def test_one_variant_with_one_thread(bundle: Path, reference: Reference) -> None:
+    report = verify_bundle(bundle, against=reference, variants=["cpu/fp32"], threads=1)
+    assert report.passed
+    assert [variant.name for variant in report.variants] == ["cpu/fp32"]
+    (threads,) = (gate for gate in report.variants[0].gates if gate.name == "threads")
+    assert threads.detail == "1 against 2"
+
+
+@pytest.mark.usefixtures("few_texts")
+def test_a_policy_decides(bundle: Path, reference: Reference, tmp_path: Path) -> None:
+    path = tmp_path / "strict.toml"
+    path.write_text('["*"]\ncosine-min = 1\ntop10 = false\nprecision = false\n', encoding="utf-8")
+    report = verify_bundle(
+        bundle, against=reference, variants=["cpu/fp32"], policy=load_policy(path)
+    )
+    assert report.policy == "strict.toml"
+    assert [gate.name for _, gate in report.failures] == ["cosine-min"]
+    assert report.variants[0].notes == (
+        "gate top10: switched off by the policy",
+        "gate precision: switched off by the policy",
+    )
+
+
+@pytest.mark.usefixtures("few_texts")
+def test_without_pytorch_golden_vectors_are_the_reference(
+    bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bench_module, "torch_installed", lambda: False)
+    report = verify_bundle(bundle, variants=["cpu/fp32"])
+    assert report.passed
+    assert report.reference.startswith("golden.npz of the bundle")
+    assert [gate.name for gate in report.gates] == ["integrity", "reference", "facts", "tokenizer"]
+    assert "gate golden: left out" in report.notes[0]
+    assert "taken on trust" in report.notes[0]
+    # Its probe texts are the whole corpus, whatever this version's corpus is.
+    assert len(report.corpus) > 300
+
+
+def test_without_pytorch_and_golden_vectors_there_is_nothing_to_compare_with(
+    bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bench_module, "torch_installed", lambda: False)
+    with pytest.raises(InvalidArtifact, match="there is nothing to compare with"):
+        bench_module.identify(tmp_path, read(bundle), None)
+
+
+@pytest.mark.usefixtures("few_texts")
+def test_without_onnx_the_graph_is_not_inspected(
+    bundle: Path, reference: Reference, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("minilm.verify.inspection.can_inspect", lambda _: False)
+    report = verify_bundle(bundle, against=reference, variants=["cpu/fp32"])
+    assert report.passed
+    (note,) = report.variants[0].notes
+    assert note.startswith("gates operators and precision: left out, since the library that reads")
+    assert report.variants[0].operators
+
+
+@pytest.mark.parametrize("missing", [True, False])
+def test_a_gpu_is_used_where_there_is_one(
+    monkeypatch: pytest.MonkeyPatch, *, missing: bool
+) -> None:
+    import onnxruntime
+
+    found = ["CPUExecutionProvider"] if missing else ["CUDAExecutionProvider"]
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: found)
+    asked: dict[str, object] = {}
+    monkeypatch.setattr(subject_module, "load", lambda _, **settings: asked.update(settings))
+    subject_module._load(Path("bundle"), "cuda/fp16", 2)
+    assert asked["provider"] == ("CPUExecutionProvider" if missing else None)
+    assert (asked["target"], asked["precision"], asked["threads"]) == ("cuda", "fp16", 2)
+
+
+def test_measured_figures_are_the_same_from_run_to_run(bundle: Path) -> None:
+    code = (
+        "import json, sys; from pathlib import Path; from dataclasses import asdict\n"
+        "from minilm.verify import corpus, measure\n"
+        "from minilm.verify.reference import PyTorchReference\n"
+        "every = corpus._written(); corpus._written = lambda: every[::9]\n"
+        "found = measure(Path(sys.argv[1]), reference=PyTorchReference(None))\n"
+        "print(json.dumps({name: asdict(parity) for name, parity in found.items()}))\n"
+    )
+    runs = [
+        subprocess.run(
+            [sys.executable, "-c", code, str(bundle)],
+            check=True,
+            capture_output=True,
+            text=True,
+            env={**os.environ, "PYTHONHASHSEED": seed},
+        ).stdout
+        for seed in ("1", "2")
+    ]
+    assert runs[0] == runs[1]
+    assert list(json.loads(runs[0])) == [variant.name for variant in read(bundle).variants]
+
+
+@pytest.mark.usefixtures("few_texts")
+def test_measure_some_variants(bundle: Path, reference: Reference) -> None:
+    found = measure(bundle, reference=reference, variants=["cpu/fp32"])
+    assert list(found) == ["cpu/fp32"]
+    assert 0.999999 <= found["cpu/fp32"].minimum <= found["cpu/fp32"].p01 <= 1
+
+
+def test_another_model_of_other_width_limit_and_pooling(
+    tiny_bundle: Path, tiny_model: Path
+) -> None:
+    report = verify_bundle(tiny_bundle, against=str(tiny_model), variants=["cpu/fp32"])
+    assert [f"{place}: {gate.name} {gate.figure}" for place, gate in report.failures] == []
+    limit = read(tiny_bundle).model.max_tokens
+    assert limit != 256
+    lengths = {info.category: info.tokens for info in report.corpus}
+    assert lengths[f"length-{limit + 1}"] == limit + 1
+
+
+def test_another_model_needs_its_own_weights(tiny_bundle: Path, reference: Reference) -> None:
+    report = verify_bundle(tiny_bundle, against=reference)
+    assert [gate.name for _, gate in report.failures] == ["reference"]
