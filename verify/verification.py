@@ -24,7 +24,7 @@ __all__ = ["measure", "verify_bundle"]
 Progress = Callable[[str], None]
 
 
-def verify_bundle(
+def verify_bundle(  # noqa: PLR0913 - each is a choice of the caller's
     bundle: Path,
     *,
     against: str | Reference | None = None,
