@@ -44,7 +44,7 @@ def batches(
     Args:
         texts: to embed.
         rows_of: rows of the text at a position.
-        session: knows which widths and heights it runs well.
+        session: knows the widths that it runs well.
         budget_tokens: of a batch, padding included, unless one row alone has more.
         batch_size: most rows of a batch, if any.
 
@@ -60,7 +60,7 @@ def batches(
         last = start + _LOOKAHEAD >= len(order)
         while waiting:
             width = session.width(len(waiting[-1].ids) + 2)
-            height = session.height(width, budget_tokens)
+            height = max(1, budget_tokens // width)
             height = min(height, batch_size or height)
             # A batch of what happens to be there is put off until more is: unless nothing comes.
             if not last and height > len(waiting) // 2:

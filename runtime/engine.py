@@ -74,10 +74,8 @@ class Engine:
             run_all(source, embed, workers=workers)
 
     def close(self) -> None:
-        """Release the session."""
-        session, self._session = self._session, None
-        if session is not None:
-            session.close()
+        """Let go of the session: its graph is freed when the last call in progress ends."""
+        self._session = None
 
     def _live(self) -> Session:
         """The session, if this process may use it."""

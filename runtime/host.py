@@ -186,11 +186,8 @@ def _installed(module: str) -> str | None:
     if spec is None or not spec.submodule_search_locations:
         return None
     site = Path(next(iter(spec.submodule_search_locations))).parent
-    for entry in os.scandir(site):
-        stem, _, suffix = entry.name.rpartition(".")
-        name, _, version = stem.partition("-")
-        if suffix == "dist-info" and name.lower().startswith(module) and version:
-            base = name.lower().removeprefix(module)
-            if base in {"", "_gpu", "_cpu"}:
-                return version
+    for entry in site.glob("*.dist-info"):
+        name, _, version = entry.stem.partition("-")
+        if name.lower() in {module, f"{module}_gpu", f"{module}_cpu"}:
+            return version
     return "0"

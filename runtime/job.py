@@ -96,7 +96,7 @@ class Job:
         if self.on_long in {None, "truncate"}:
             self._texts_cut += 1
             self._tokens_cut += surplus
-            return [Row(position, 0, ids[: self._room])]
+            return [Row(position, 0, ids[: self._room].copy())]
         self._windows[position] = []
         spans = spread(len(ids), self._room)
         return [Row(position, part, ids[a:b]) for part, (a, b) in enumerate(spans)]

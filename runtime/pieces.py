@@ -43,6 +43,7 @@ class Splitter:
             them.
         normalized_chars: how many characters of a text survive normalization.
         word_chars: longest word that is not unknown, in characters after normalization.
+        ideographs: whether each CJK ideograph is a word of its own.
         added: tokens that are found before words are ("[MASK]"): never cut inside one.
         piece_chars: length to aim at.
     """
@@ -50,6 +51,7 @@ class Splitter:
     words: Callable[[str], list[tuple[int, int]]]
     normalized_chars: Callable[[str], int]
     word_chars: int
+    ideographs: bool
     added: tuple[str, ...]
     piece_chars: int = PIECE_CHARS
 
@@ -59,7 +61,7 @@ class Splitter:
         start, size = 0, self.piece_chars
         while len(text) - start > size:
             stop = start + size
-            while stop > start and text[stop - 1] not in breaks:
+            while stop > start and not self._is_break(text[stop - 1], breaks):
                 stop -= 1
             if stop > start:
                 yield Piece(start=start, stop=stop)
@@ -88,6 +90,10 @@ class Splitter:
             end, resume = self._end_of_word(text, start + size)
             return Piece(start=start, stop=start + size, word_end=end), resume, self.piece_chars
         return None, start, size * 2
+
+    def _is_break(self, character: str, breaks: frozenset[str]) -> bool:
+        """Whether a word always ends with `character`, or before it."""
+        return character in breaks or (self.ideographs and "\u4e00" <= character <= "\u9fff")
 
     def _near_added(self, block: str, cut: int) -> bool:
         reach = max(map(len, self.added), default=0)

@@ -109,6 +109,7 @@ class TextTokenizer:
             words=self._words,
             normalized_chars=lambda text: len(tokenizer.normalizer.normalize_str(text)),
             word_chars=int(tokenizer.model.max_input_chars_per_word),
+            ideographs=bool(tokenizer.normalizer.handle_chinese_chars),
             added=tuple(str(token.content) for token in added),
         )
 

@@ -27,22 +27,14 @@ class Session(Protocol):
         """Width, in tokens, to which rows of `tokens` are padded."""
         ...
 
-    def height(self, width: int, budget_tokens: int) -> int:
-        """Rows of a full batch of `width` tokens, at least 1."""
-        ...
-
     def run(self, ids: npt.NDArray[np.int64], mask: npt.NDArray[np.int64]) -> Vectors:
         """Embed a batch; safe to call from several threads at once.
 
         Args:
-            ids: int64, (rows, width), as `width` and `height` gave them or fewer rows.
+            ids: int64, (rows, width), of a width that `width` gave.
             mask: int64, (rows, width), 1 where there is a token.
 
         Returns:
             float32, (rows, dimension).
         """
-        ...
-
-    def close(self) -> None:
-        """Release the graph."""
         ...

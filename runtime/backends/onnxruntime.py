@@ -63,7 +63,7 @@ class _OnnxSession:
             raise InvalidArtifact(
                 f"ONNX Runtime {ort.__version__} cannot read {variant.files[0]}: {error}"
             ) from error
-        # It keeps the file for a provider to be set later, which nobody does: as large as the model.
+        # It keeps the file, should a provider be set later: as much memory again as the weights.
         self._session._model_bytes = None  # noqa: SLF001 - there is no public way
         if wanted not in self._session.get_providers():
             raise BackendUnavailable(
@@ -77,16 +77,10 @@ class _OnnxSession:
     def width(self, tokens: int) -> int:
         return tokens
 
-    def height(self, width: int, budget_tokens: int) -> int:
-        return max(1, budget_tokens // width)
-
     def run(self, ids: npt.NDArray[np.int64], mask: npt.NDArray[np.int64]) -> Vectors:
         feed = {"input_ids": ids, "attention_mask": mask}
         vectors: Vectors = self._session.run([_OUTPUT], feed)[0]
         return vectors
-
-    def close(self) -> None:
-        self._session = None
 
 
 def _errors() -> tuple[type[Exception], ...]:

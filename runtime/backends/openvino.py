@@ -124,16 +124,8 @@ class _OpenVinoSession:
     def width(self, tokens: int) -> int:
         return next(width for width in self._widths if width >= tokens)
 
-    def height(self, width: int, budget_tokens: int) -> int:
-        return max(1, budget_tokens // width)
-
     def run(self, ids: npt.NDArray[np.int64], mask: npt.NDArray[np.int64]) -> Vectors:
         return self._graph_for((ids.shape[0], ids.shape[1])).run(ids, mask)
-
-    def close(self) -> None:
-        self._static.clear()
-        self._makes_static = False
-        self._model = self._core = self._any_shape = None
 
     def _graph_for(self, shape: _Shape) -> _Compiled:
         """The graph of that very shape if there is one or it is time to have it."""
@@ -150,7 +142,7 @@ class _OpenVinoSession:
 
     def _is_common(self, shape: _Shape) -> bool:
         height, width = shape
-        if height not in {1, self.height(width, _BUDGET_TOKENS)}:
+        if height not in {1, max(1, _BUDGET_TOKENS // width)}:
             return False
         self._seen[shape] += 1
         return self._seen[shape] >= _COMMON

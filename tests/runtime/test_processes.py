@@ -1,0 +1,145 @@
+"""What an encoder does to its process, and what becomes of it in another."""
+
+import json
+import multiprocessing
+import os
+import pickle
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from minilm.runtime import Encoder, load
+
+_TEXTS = ["one text", "another text", "a third, somewhat longer text"] * 20
+
+
+def _run(code: str, *arguments: object) -> dict[str, float]:
+    """Run `code` in a fresh interpreter; it prints one line of JSON."""
+    command = [sys.executable, "-c", code, *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=300)
+    found: dict[str, float] = json.loads(done.stdout)
+    return found
+
+
+def _first_vector(encoder: Encoder) -> list[float]:
+    vector: list[float] = encoder.encode(_TEXTS)[0].tolist()
+    return vector
+
+
+@pytest.mark.parametrize("target", ["cpu", "openvino"])
+def test_pickled_by_path(target: str, tiny_bundle: Path) -> None:
+    with load(tiny_bundle, target=target, threads=1, on_long="mean") as encoder:
+        data = pickle.dumps(encoder)
+        assert len(data) < 1000
+        with pickle.loads(data) as other:
+            assert other.variant == encoder.variant
+            assert other._on_long == "mean"
+            np.testing.assert_array_equal(other.encode(_TEXTS), encoder.encode(_TEXTS))
+
+
+def test_carried_to_spawned_processes(tiny: Encoder) -> None:
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        vector = pool.apply(_first_vector, (tiny,))
+    np.testing.assert_allclose(vector, tiny.encode(_TEXTS)[0], atol=1e-6)
+
+
+_FORK = """
+import json, os, sys
+from minilm.runtime import load
+encoder = load(sys.argv[1], target=sys.argv[2], threads=2)
+texts = ["some words in a text of the parent"] * 200
+before = encoder.encode(texts)
+read, write = os.pipe()
+if os.fork() == 0:
+    try:
+        answer = {"same": bool(abs(encoder.encode(texts) - before).max() < 1e-6)}
+    except BaseException as error:
+        answer = {"error": type(error).__name__, "message": str(error)}
+    os.write(write, json.dumps(answer).encode())
+    os._exit(0)
+os.close(write)
+print(os.read(read, 10_000).decode())
+os.wait()
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this platform has no fork")
+class TestFork:
+    def test_onnxruntime_goes_on(self, tiny_bundle: Path) -> None:
+        assert _run(_FORK, tiny_bundle, "cpu") == {"same": True}
+
+    def test_openvino_says_that_it_must_be_loaded_again(self, tiny_bundle: Path) -> None:
+        answer = _run(_FORK, tiny_bundle, "openvino")
+        assert answer["error"] == "EncoderUnusable"
+        assert "load the bundle again here, or start processes by" in str(answer["message"])
+
+
+_IDLE = """
+import json, sys, time
+from minilm.runtime import load
+encoder = load(sys.argv[1], target=sys.argv[2])
+encoder.encode(["some words"] * 500)
+encoder.encode("one")
+time.sleep(0.5)
+before, start = time.process_time(), time.monotonic()
+time.sleep(2)
+print(json.dumps({"share": (time.process_time() - before) / (time.monotonic() - start)}))
+"""
+
+
+@pytest.mark.parametrize("target", ["cpu", "openvino"])
+def test_idle_encoders_use_no_cpu(target: str, tiny_bundle: Path) -> None:
+    assert _run(_IDLE, tiny_bundle, target)["share"] < 0.01
+
+
+_MEMORY = """
+import json, resource, sys
+from minilm.runtime import load
+encoder = load(sys.argv[1], target="cpu", precision="int8", on_long="truncate")
+def peak(): return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+def embed(texts):
+    for block in encoder.iter_encode(texts): pass
+texts = (f"text number {n} " + "word " * (n % 50) for n in range(int(sys.argv[2])))
+embed(f"text number {n} " + "word " * (n % 50) for n in range(3000))
+before = peak()
+exec(sys.argv[3])
+print(json.dumps({"growth": peak() - before}))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="ru_maxrss is in KiB on Linux only")
+class TestMemory:
+    def test_a_stream_takes_no_more_than_its_start(self, tiny_bundle: Path) -> None:
+        assert _run(_MEMORY, tiny_bundle, 8000, "embed(texts)")["growth"] < 10e6
+
+    @pytest.mark.parametrize("unit", ["The quick brown fox. ", "😀"])
+    def test_ten_megabytes_of_one_text(self, unit: str, tiny_bundle: Path) -> None:
+        code = f"encoder.encode({unit!r} * (10_000_000 // len({unit!r}.encode())))"
+        assert _run(_MEMORY, tiny_bundle, 0, code)["growth"] < 150e6
+
+
+_OFFLINE = """
+import json, socket, sys
+def refuse(*_, **__): raise AssertionError("the network was asked for")
+socket.socket = socket.create_connection = socket.getaddrinfo = refuse
+from minilm.runtime import load
+print(json.dumps({"size": load(sys.argv[1]).encode("offline").size}))
+"""
+
+
+def test_no_network(tiny_bundle: Path) -> None:
+    assert _run(_OFFLINE, tiny_bundle) == {"size": 32}
+
+
+def test_nothing_is_written(tiny_copy: Path) -> None:
+    for path in [tiny_copy, *tiny_copy.rglob("*")]:
+        path.chmod(0o555 if path.is_dir() else 0o444)
+    before = {path: path.stat().st_mtime_ns for path in tiny_copy.rglob("*")}
+    time.sleep(0.01)
+    for target in ("cpu", "openvino"):
+        load(tiny_copy, target=target).encode("read only")
+    assert {path: path.stat().st_mtime_ns for path in tiny_copy.rglob("*")} == before
+    tiny_copy.chmod(0o755)

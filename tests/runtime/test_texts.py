@@ -1,0 +1,102 @@
+"""What may be passed as texts."""
+
+import re
+from collections import deque
+from typing import Any
+
+import numpy as np
+import pytest
+from minilm.runtime import Encoder
+from minilm.runtime.errors import TextTypeError, ToolkitError, UsageError
+from minilm.runtime.texts import as_texts
+
+
+class _Column:
+    """What a pandas column is to a caller: iterable, with a length, no Sequence."""
+
+    def __init__(self, *values: object) -> None:
+        self._values = values
+
+    def __iter__(self) -> Any:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        ["one", "two"],
+        ("one", "two"),
+        deque(["one", "two"]),
+        np.array(["one", "two"]),
+        np.array(["one", "two"], dtype=object),
+        _Column("one", "two"),
+        iter(["one", "two"]),
+        (text for text in ("one", "two")),
+    ],
+    ids=lambda texts: type(texts).__name__,
+)
+def test_any_iterable_of_texts(texts: Any, tiny: Encoder) -> None:
+    expected = tiny.encode(["one", "two"])
+    np.testing.assert_array_equal(tiny.encode(texts), expected)
+
+
+@pytest.mark.parametrize(
+    ("texts", "message"),
+    [
+        (None, "texts is None, expected a str or an iterable of str"),
+        (7, "texts is int (7), expected a str or an iterable of str"),
+        (b"bytes", "texts is bytes, expected str: decode it first"),
+        ({"a": 1}, "texts is dict, which has no order of texts: pass a list"),
+        ({"a"}, "texts is set, which has no order of texts: pass a list"),
+        (["a", None], "texts[1] is None, expected str"),
+        (["a", b"b"], "texts[1] is bytes, expected str: decode it first"),
+        (["a", "b", 3.5], "texts[2] is float (3.5), expected str"),
+        (["a", float("nan")], "texts[1] is float (nan), expected str"),
+        ([["a", "b"]], "texts[0] is a list (str, str), expected str"),
+        ([("a", "b", "c", "d")], "texts[0] is a tuple (str, str, str, …), expected str"),
+        (np.array([[1.0]]), "texts[0] is ndarray, expected str"),
+        ([object], "texts[0] is type, expected str"),
+    ],
+)
+def test_what_is_no_text_is_named(texts: Any, message: str, tiny: Encoder) -> None:
+    with pytest.raises(TextTypeError, match=f"^{re.escape(message)}$") as caught:
+        tiny.encode(texts)
+    assert isinstance(caught.value, TypeError)
+    assert isinstance(caught.value, ToolkitError)
+    assert caught.value.exit_code == 2
+
+
+def test_a_lone_surrogate_is_named(tiny: Encoder) -> None:
+    message = (
+        "texts[1] has a lone surrogate, U+D800, at character 2: it is no text in any encoding; "
+        "decode with errors='replace'"
+    )
+    with pytest.raises(UsageError, match=f"^{re.escape(message)}$") as caught:
+        tiny.encode(["fine 😀", "ab\ud800"])
+    assert isinstance(caught.value, ValueError)
+
+
+def test_a_lone_surrogate_far_into_a_text() -> None:
+    with pytest.raises(UsageError, match="at character 3000000:"):
+        as_texts(["é" * 3_000_000 + "\udfff"])
+
+
+def test_a_lone_surrogate_in_a_single_text(tiny: Encoder) -> None:
+    with pytest.raises(UsageError, match="^the text has a lone surrogate"):
+        tiny.encode("\udc80")
+
+
+def test_positions_in_a_stream_count_from_its_start(tiny: Encoder) -> None:
+    blocks = tiny.iter_encode(["a", "b", "c", None], batch_size=2)  # type: ignore[list-item]  # the point
+    assert next(blocks).shape == (2, 32)
+    with pytest.raises(TextTypeError, match=r"^texts\[3\] is None, expected str$"):
+        next(blocks)
+
+
+@pytest.mark.parametrize("name", ["embed_query", "chunks"])
+def test_one_text_is_asked_for(name: str, tiny: Encoder) -> None:
+    with pytest.raises(TextTypeError, match=r"^the text is a list \(str\), expected str$"):
+        getattr(tiny, name)(["a"])
