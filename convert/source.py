@@ -67,6 +67,11 @@ def resolve(model: str | None = None) -> Source:
             f"model {model!r} is neither a directory that exists nor a Hub id (org/name[@revision])"
         )
     weights = _weights_in(directory, name)
+    if not (directory / "tokenizer.json").is_file():
+        raise SourceError(
+            f"{name} has no tokenizer.json in {directory}: only fast tokenizers are read; save it "
+            "with transformers' AutoTokenizer first"
+        )
     with weights.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     if name == DEFAULT_MODEL and revision is None and digest != DEFAULT_WEIGHTS_SHA256:

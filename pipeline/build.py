@@ -124,7 +124,7 @@ def _fill(
     corpus = options.calibration
     variants = []
     for name in options.variants:
-        key = {**made_from, "calibration": corpus}
+        key = {**made_from, "calibration": corpus} if name.endswith("/int8") else made_from
         result = stages.run(name, partial(_variant, exported, name, work, corpus), key=key)
         variants.append(Variant.from_data(result["variant"]))
     (work / _GRAPH).unlink()
