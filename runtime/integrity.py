@@ -71,7 +71,7 @@ def check_paths(manifest: Manifest) -> None:
         path = entry.path
         pure = PurePosixPath(path)
         unsafe = (
-            not path
+            path in {"", "."}
             or pure.is_absolute()
             or ".." in pure.parts
             or "\\" in path

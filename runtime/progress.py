@@ -23,7 +23,7 @@ class Progress:
 
     def advance(self, count: int) -> None:
         """Count texts as done; may be called by several threads."""
-        if not self._visible:
+        if not self._visible or count == 0:
             return
         with self._lock:
             self._done = min(self._total, self._done + count)

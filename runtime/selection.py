@@ -128,7 +128,10 @@ def _choose_for_provider(
     onnx = [variant for variant in wanted if _MODULES.get(variant.backend) == "onnxruntime"]
     if not onnx:
         raise UsageError(f"provider={provider!r} is ONNX Runtime's, and {asked} does not run on it")
-    variant = min(onnx, key=lambda variant: _rank(variant, host)[0])
+    # Those made for the provider first: "CPUExecutionProvider" alone is no wish for a cuda graph.
+    variant = min(
+        onnx, key=lambda found: (_PROVIDERS[found.target] != provider, _rank(found, host)[0])
+    )
     if obstacle := _backend_obstacle(variant, host):
         raise BackendUnavailable(f"{variant.name} cannot run on this machine: {obstacle}")
     if provider not in (host.providers or ()):

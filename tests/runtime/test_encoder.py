@@ -60,7 +60,7 @@ def test_shapes(tiny: Encoder) -> None:
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.data())
 def test_order_and_neighbours_do_not_matter(data: st.DataObject, tiny: Encoder) -> None:
-    words = st.lists(st.sampled_from(["the", "a", "cat", "dog", "runs", "blue", "of", "it"]), max_size=80)
+    words = st.lists(st.sampled_from(["the", "a", "cat", "runs", "blue", "of"]), max_size=80)
     texts = data.draw(st.lists(words.map(" ".join), min_size=1, max_size=60))
     batch_size = data.draw(st.none() | st.integers(1, 70))
     together = tiny.encode(texts, batch_size=batch_size, on_long="truncate")
@@ -167,7 +167,7 @@ def test_similarity_refuses_another_dimension(tiny: Encoder) -> None:
 def test_closed(tiny_bundle: Path) -> None:
     with load(tiny_bundle, target="cpu") as encoder:
         encoder.encode("open")
-    with pytest.raises(EncoderUnusable, match="^this encoder was closed: load the bundle again$"):
+    with pytest.raises(EncoderUnusable, match=r"^this encoder was closed: load the bundle again$"):
         encoder.encode("closed")
     encoder.close()
 

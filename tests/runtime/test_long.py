@@ -1,6 +1,8 @@
 """Texts over the model's limit: cut, refused or averaged, and never silently."""
 
+import itertools
 import re
+import threading
 import warnings
 from pathlib import Path
 
@@ -93,7 +95,7 @@ def test_one_warning_a_process_if_nobody_chose(
     tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tiny = load(tiny_bundle, target="cpu")
-    monkeypatch.setattr(module, "_warned", module.threading.Event())
+    monkeypatch.setattr(module, "_warned", threading.Event())
     cut = _tokens(tiny, LONG) - 62
     message = (
         f"1 of 2 texts were cut to 62 tokens, {cut} tokens are lost: choose "
@@ -109,7 +111,7 @@ def test_one_warning_a_process_if_nobody_chose(
 
 
 def test_no_warning_for_those_who_chose(tiny: Encoder, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_warned", module.threading.Event())
+    monkeypatch.setattr(module, "_warned", threading.Event())
     tiny.encode(LONG, on_long="truncate")
     tiny.encode(LONG, on_long="mean")
     assert not module._warned.is_set()
@@ -126,7 +128,7 @@ def test_chunks_cover_the_text(encoder: Encoder) -> None:
         assert chunk.tokens == 254
         assert chunk.vector.shape == (384,)
         assert np.linalg.norm(chunk.vector) == pytest.approx(1, abs=1e-6)
-    for chunk, following in zip(chunks, chunks[1:], strict=False):
+    for chunk, following in itertools.pairwise(chunks):
         assert chunk.start < following.start < chunk.end < following.end
     assert encoder.last_report == EncodeReport(texts=1, texts_windowed=1)
 

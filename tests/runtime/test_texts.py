@@ -85,7 +85,7 @@ def test_a_lone_surrogate_far_into_a_text() -> None:
 
 
 def test_a_lone_surrogate_in_a_single_text(tiny: Encoder) -> None:
-    with pytest.raises(UsageError, match="^the text has a lone surrogate"):
+    with pytest.raises(UsageError, match=r"^the text has a lone surrogate"):
         tiny.encode("\udc80")
 
 

@@ -1,3 +1,5 @@
+import itertools
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -25,7 +27,7 @@ def test_windows_cover_all_and_overlap(tokens: int, room: int, overlap: int) -> 
     assert windows[-1][1] == tokens
     assert all(end - start == min(room, tokens) for start, end in windows)
     least = min(overlap, room // 2)
-    for (start, end), (following, _) in zip(windows, windows[1:], strict=False):
+    for (start, end), (following, _) in itertools.pairwise(windows):
         assert start < following
         assert end - following >= least
 

@@ -12,9 +12,13 @@ def test_every_item_once(workers: int) -> None:
     assert sorted(done) == list(range(200))
 
 
+def _meet(others: threading.Barrier) -> None:
+    others.wait()
+
+
 def test_items_are_worked_on_at_the_same_time() -> None:
     together = threading.Barrier(2, timeout=10)
-    run_all(iter("ab"), lambda _: together.wait() and None, workers=2)
+    run_all(iter([together, together]), _meet, workers=2)
 
 
 def test_the_source_is_asked_by_one_thread_at_a_time() -> None:
@@ -52,6 +56,6 @@ def test_an_error_of_the_source_comes_out() -> None:
 
 def test_background_results_and_errors() -> None:
     assert in_background(lambda: 7)() == 7
-    failing = in_background(lambda: [][0])
-    with pytest.raises(IndexError):
+    failing = in_background(lambda: int("no number"))
+    with pytest.raises(ValueError, match="no number"):
         failing()

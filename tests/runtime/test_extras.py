@@ -1,0 +1,19 @@
+import importlib
+import re
+
+import pytest
+from minilm.runtime.errors import BackendUnavailable
+from minilm.runtime.extras import required
+
+
+def test_the_install_line() -> None:
+    with (
+        pytest.raises(
+            BackendUnavailable,
+            match="^Drawing needs no_such_package, which cannot be imported .*: "
+            + re.escape('pip install "minilm-toolkit[cli]"')
+            + "$",
+        ),
+        required("cli", "Drawing"),
+    ):
+        importlib.import_module("no_such_package")

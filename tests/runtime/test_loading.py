@@ -1,0 +1,146 @@
+"""Loading: what may go wrong, each with its own words."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from minilm.runtime import host as hosts
+from minilm.runtime import load
+from minilm.runtime.errors import BackendUnavailable, InvalidArtifact, ToolkitError, UsageError
+
+from tests.runtime.conftest import HostMaker
+
+
+def _rewrite(bundle: Path, **changes: Any) -> None:
+    path = bundle / "manifest.json"
+    path.write_text(json.dumps({**json.loads(path.read_text("utf-8")), **changes}), "utf-8")
+
+
+def test_what_fits_this_machine(tiny_bundle: Path) -> None:
+    with load(str(tiny_bundle)) as encoder:
+        assert encoder.why.startswith(f"{encoder.variant.name}: ")
+        assert "; cores allowed: " in encoder.why
+        assert encoder.manifest.model.id == "tiny-bert"
+
+
+@pytest.mark.parametrize(("threads", "words"), [(1, " 1 thread;"), (3, " 3 threads;")])
+def test_threads_are_told(threads: int, words: str, tiny_bundle: Path) -> None:
+    with load(tiny_bundle, target="cpu", threads=threads) as encoder:
+        assert words in encoder.why
+
+
+@pytest.mark.parametrize(
+    ("threads", "message"),
+    [
+        (0, "threads must be greater than 0, got 0"),
+        (-2, "threads must be greater than 0, got -2"),
+        (1.5, "threads must be a whole number, got 1.5"),
+        (True, "threads must be a whole number, got True"),
+        ("2", "threads must be a whole number, got '2'"),
+    ],
+)
+def test_bad_threads(threads: Any, message: str, tiny_bundle: Path) -> None:
+    with pytest.raises(UsageError, match=f"^{re.escape(message)}$"):
+        load(tiny_bundle, threads=threads)
+
+
+def test_no_bundle(tmp_path: Path) -> None:
+    where = tmp_path / "nothing"
+    message = (
+        f"no bundle at {where}: expected a directory, found nothing; `toolkit build` makes one"
+    )
+    with pytest.raises(InvalidArtifact, match=f"^{re.escape(message)}$") as caught:
+        load(where)
+    assert caught.value.exit_code == 3
+
+
+def test_a_file_is_no_bundle(tiny_bundle: Path) -> None:
+    with pytest.raises(InvalidArtifact, match="expected a directory, found a file"):
+        load(tiny_bundle / "manifest.json")
+
+
+def test_a_directory_that_is_no_bundle(tmp_path: Path) -> None:
+    message = f"{tmp_path} has no manifest.json: it is not a bundle that `toolkit build` made"
+    with pytest.raises(InvalidArtifact, match=f"^{re.escape(message)}$"):
+        load(tmp_path)
+
+
+def test_a_later_format(tiny_copy: Path) -> None:
+    _rewrite(tiny_copy, format=2)
+    message = (
+        "manifest.json has format 2, this loader reads 1: upgrade minilm-toolkit, or build the "
+        "bundle again with this version"
+    )
+    with pytest.raises(InvalidArtifact, match=f"^{re.escape(message)}$"):
+        load(tiny_copy)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "manifest.json is not JSON: "),
+        ("[]", "manifest.json has no field 'format': not a bundle's manifest"),
+        ("{}", "manifest.json has no field 'format': not a bundle's manifest"),
+        ('{"format": 1}', "manifest.json does not follow format 1: KeyError: 'model'"),
+    ],
+)
+def test_a_broken_manifest(text: str, message: str, tiny_copy: Path) -> None:
+    (tiny_copy / "manifest.json").write_text(text, encoding="utf-8")
+    with pytest.raises(InvalidArtifact, match=f"^{re.escape(message)}"):
+        load(tiny_copy)
+
+
+def test_a_manifest_that_is_not_text(tiny_copy: Path) -> None:
+    (tiny_copy / "manifest.json").write_bytes(b"\xff\xff")
+    with pytest.raises(InvalidArtifact, match=r"^cannot read .*manifest.json: "):
+        load(tiny_copy)
+
+
+def test_a_missing_extra(
+    tiny_bundle: Path, make_host: HostMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bare = make_host(backends={}, providers=())
+    monkeypatch.setattr(hosts, "describe", lambda **_: bare)
+    for target, extra in (("cpu", "cpu"), ("openvino", "openvino"), ("cuda", "cuda")):
+        with pytest.raises(BackendUnavailable) as caught:
+            load(tiny_bundle, target=target)
+        assert f'pip install "minilm-toolkit[{extra}]"' in str(caught.value)
+        assert caught.value.exit_code == 4
+
+
+def test_a_backend_that_is_too_old(
+    tiny_bundle: Path, make_host: HostMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = make_host(backends={"openvino": "2023.1.0"})
+    monkeypatch.setattr(hosts, "describe", lambda **_: old)
+    with pytest.raises(BackendUnavailable, match=r"needs openvino \S+ or later and 2023\.1\.0 is"):
+        load(tiny_bundle, target="openvino")
+
+
+def test_a_manifest_without_tokenizer(tiny_copy: Path) -> None:
+    data = json.loads((tiny_copy / "manifest.json").read_text("utf-8"))
+    files = [entry for entry in data["files"] if entry["path"] != "tokenizer.json"]
+    _rewrite(tiny_copy, files=files)
+    (tiny_copy / "tokenizer.json").unlink()
+    with pytest.raises(InvalidArtifact, match=r"^the bundle has no tokenizer\.json: its manifest"):
+        load(tiny_copy)
+
+
+def test_files_that_vanish_in_between(tiny_copy: Path) -> None:
+    (tiny_copy / "tokenizer.json").unlink()
+    with pytest.raises(InvalidArtifact, match=r"^cannot read .*tokenizer\.json: "):
+        load(tiny_copy, verify="none")
+
+
+def test_every_error_has_a_base_and_a_code() -> None:
+    from minilm.runtime import errors
+
+    for name in errors.__all__:
+        kind = getattr(errors, name)
+        assert issubclass(kind, ToolkitError)
+        assert 1 <= kind.exit_code <= 6
+    assert set(errors.__all__) == {
+        name for name, value in vars(errors).items() if isinstance(value, type)
+    }
