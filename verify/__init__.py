@@ -1,5 +1,6 @@
 """An artifact against the original: gates, thresholds, reports."""
 
+from minilm.verify.foreign import find_graphs, verify_foreign
 from minilm.verify.policy import BUILT_IN, Policy, PolicyError, load_policy
 from minilm.verify.report import GateResult, Parity, Report, TextInfo, VariantReport
 from minilm.verify.verification import measure, verify_bundle
@@ -16,8 +17,10 @@ __all__ = [
     "TextInfo",
     "VariantReport",
     "check_writable",
+    "find_graphs",
     "load_policy",
     "measure",
     "verify_bundle",
+    "verify_foreign",
     "write_reports",
 ]

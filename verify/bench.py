@@ -14,7 +14,7 @@ from minilm.verify.report import GateResult, TextInfo, shorten
 from minilm.verify.tokens import counter, open_tokenizer
 from minilm.verify.trial import Tokens
 
-__all__ = ["Bench", "identify", "judge_bundle", "set_up"]
+__all__ = ["Bench", "identify", "judge_bundle", "judge_tokenizer", "set_up"]
 
 _GOLDEN_MIN: Final = 0.999999
 
@@ -100,11 +100,16 @@ def judge_bundle(
         gates.append(_golden_gate(bundle, bench))
     else:
         notes.append(f"gate golden: left out, since the bundle has no {GOLDEN_NAME}")
+    gates.append(judge_tokenizer(bench))
+    return gates, notes
+
+
+def judge_tokenizer(bench: Bench) -> GateResult:
+    """The gate "tokenizer": the same token ids as the original's, text by text."""
     expected = bench.reference.token_ids([sample.text for sample in bench.samples])
     differ = [i for i, row in enumerate(expected) if row != bench.tokens.ids[i]]
     worst = shorten(bench.samples[differ[0]].text) if differ else ""
-    gates.append(judge("tokenizer", Measured(figure=len(differ), worst=worst), 0))
-    return gates, notes
+    return judge("tokenizer", Measured(figure=len(differ), worst=worst), 0)
 
 
 def _facts_gate(manifest: Manifest, bench: Bench) -> GateResult:

@@ -172,9 +172,10 @@ def _threads(trial: Trial) -> Measured:
     rows = range(len(trial.probes) - 1, -1, -6)
     places = [trial.probes[row] for row in rows]
     batch = [trial.texts[place] for place in places]
+    expected = trial.subject.encode(batch, batch_size=len(batch))
     subject = trial.subject.reopened(other)
     try:
-        found = cosines(subject.encode(batch, batch_size=len(batch)), trial.vectors[places])
+        found = cosines(subject.encode(batch, batch_size=len(batch)), expected)
     finally:
         subject.close()
     lowest = _lowest(trial, found, places)

@@ -5,6 +5,7 @@ as they like, so the graph itself is judged too.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -13,10 +14,10 @@ import numpy.typing as npt
 from minilm.runtime.errors import BackendUnavailable, InvalidArtifact
 from minilm.runtime.host import allowed_cores
 
-__all__ = ["SENTENCE", "STATES", "Graph", "open_graph", "pad", "pool"]
+__all__ = ["Graph", "Named", "named", "open_graph", "pad", "pool"]
 
-SENTENCE: Final = ("sentence_embedding", "pooler_output", "sentence_embeddings")
-STATES: Final = ("last_hidden_state", "token_embeddings")
+_SENTENCE: Final = ("sentence_embedding", "sentence_embeddings")
+_STATES: Final = ("last_hidden_state", "token_embeddings")
 _INPUTS: Final = ("input_ids", "attention_mask", "token_type_ids", "position_ids")
 
 Array = npt.NDArray[Any]
@@ -99,6 +100,49 @@ def pool(states: Array, mask: Array, pooling: str) -> npt.NDArray[np.float64]:
         return np.asarray(wide[:, 0])
     weights = mask[:, :, None].astype(np.float64)
     return np.asarray((wide * weights).sum(axis=1) / weights.sum(axis=1))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Named:
+    """The outputs of a run, at least one of them there.
+
+    Attributes:
+        sentence: float, (batch, dimension), or None.
+        states: float, (batch, tokens, dimension), or None.
+    """
+
+    sentence: Array | None
+    states: Array | None
+
+    def pooled(self, mask: Array, pooling: str) -> Array:
+        """Sentence vectors, pooled from token vectors if the graph did not."""
+        if self.sentence is not None:
+            return self.sentence
+        assert self.states is not None
+        return pool(self.states, mask, pooling)
+
+
+def named(outputs: Outputs) -> Named:
+    """Tell the outputs of a run apart.
+
+    An output of another name counts where it is the only one of its rank. BERT's `pooler_output` is
+    no sentence vector: it was made for guessing the next sentence.
+
+    Raises:
+        InvalidArtifact: the outputs can be neither, or it cannot be told which they are.
+    """
+    found: list[Array | None] = []
+    for rank, names in ((2, _SENTENCE), (3, _STATES)):
+        known = [outputs[name] for name in names if name in outputs]
+        others = [v for name, v in outputs.items() if v.ndim == rank and name != "pooler_output"]
+        found.append(known[0] if known else others[0] if len(others) == 1 else None)
+    if all(value is None for value in found):
+        has = ", ".join(f"{name} {tuple(value.shape)}" for name, value in outputs.items())
+        raise InvalidArtifact(
+            f"the graph gives {has}: expected sentence_embedding, last_hidden_state or "
+            "token_embeddings, or one output of that rank"
+        )
+    return Named(sentence=found[0], states=found[1])
 
 
 def _feeds(inputs: Sequence[str], ids: Array, mask: Array) -> dict[str, Array]:

@@ -1,12 +1,11 @@
 """What is judged: a variant of a bundle, as the shipped loader runs it and as its graph stands."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 from minilm.runtime import Encoder, load
-from minilm.runtime.errors import InvalidArtifact
 from minilm.runtime.host import allowed_cores
 from minilm.runtime.manifest import Manifest
 from minilm.verify.graphs import Graph, open_graph
@@ -20,11 +19,23 @@ class Subject(Protocol):
 
     @property
     def name(self) -> str:
-        """ "target/precision", which chooses the thresholds."""
+        """For the report."""
+
+    @property
+    def kind(self) -> str:
+        """ "target/precision"."""
 
     @property
     def runs_on(self) -> str:
         """How it runs, one sentence."""
+
+    @property
+    def files(self) -> Sequence[Path]:
+        """Of the graph; the first is the one to open."""
+
+    @property
+    def promised_operators(self) -> Mapping[str, int] | None:
+        """Operator counts by the manifest; None if there is no manifest."""
 
     @property
     def threads(self) -> int:
@@ -56,7 +67,10 @@ class BundleSubject:
 
     Attributes:
         name: "target/precision".
+        kind: the same.
         runs_on: why the loader runs it as it does.
+        files: of the graph; the first is the one to open.
+        promised_operators: counts by the manifest.
         threads: that it computes with.
         pooling: "mean" or "cls".
         normalized: whether vectors have unit length.
@@ -71,9 +85,12 @@ class BundleSubject:
             BackendUnavailable: the backend is not installed.
             InvalidArtifact: the graph cannot be loaded.
         """
-        self.name = name
+        self.name = self.kind = name
         self.pooling = manifest.model.pooling
         self.normalized = manifest.model.normalized
+        variant = manifest.variant(name)
+        self.files = tuple(bundle / path for path in variant.files)
+        self.promised_operators: Mapping[str, int] | None = variant.operators
         self.threads = threads or allowed_cores()[0]
         self._bundle, self._manifest = bundle, manifest
         self._encoder = _load(bundle, name, self.threads)
@@ -89,8 +106,7 @@ class BundleSubject:
 
     def open_graph(self) -> Graph:
         """The first file of the variant, run without the loader."""
-        first = self._manifest.variant(self.name).files[0]
-        return open_graph(self._bundle / first, threads=self.threads)
+        return open_graph(self.files[0], threads=self.threads)
 
     def close(self) -> None:
         """Let go of the encoder."""
@@ -118,15 +134,3 @@ def _has_cuda() -> bool:
     except ImportError:
         return False
     return "CUDAExecutionProvider" in onnxruntime.get_available_providers()
-
-
-def size_bytes(bundle: Path, manifest: Manifest, name: str) -> int:
-    """Bytes of a variant's files.
-
-    Raises:
-        InvalidArtifact: the bundle has no such variant, or a file is missing.
-    """
-    try:
-        return sum((bundle / path).stat().st_size for path in manifest.variant(name).files)
-    except OSError as error:
-        raise InvalidArtifact(f"cannot read the files of {name}: {error}") from error

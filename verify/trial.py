@@ -7,7 +7,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 from minilm.verify.corpus import Sample, exact
-from minilm.verify.graphs import SENTENCE, STATES, pad, pool
+from minilm.verify.graphs import named, pad, pool
 from minilm.verify.ranking import cosines, unit
 from minilm.verify.reference import Vectors
 from minilm.verify.subject import Subject
@@ -174,9 +174,10 @@ class GraphRuns:
             graph.close()
         self.bare = np.stack(bare)
         self.padded = sentence(outputs, block[1], subject)
-        states = [outputs[name] for name in STATES if name in outputs]
-        both = states and any(name in outputs for name in SENTENCE)
-        self.pooled = pool(states[0], block[1], subject.pooling) if both else None
+        found = named(outputs)
+        self.pooled = None
+        if found.sentence is not None and found.states is not None:
+            self.pooled = pool(found.states, block[1], subject.pooling)
 
 
 def sentence(outputs: Any, mask: npt.NDArray[Any], subject: Subject) -> Vectors:
@@ -190,8 +191,8 @@ def sentence(outputs: Any, mask: npt.NDArray[Any], subject: Subject) -> Vectors:
     Returns:
         float32, (batch, dimension); of unit length only if the graph, or the model, says so.
     """
-    for name in SENTENCE:
-        if name in outputs:
-            return np.asarray(outputs[name], dtype=np.float32)
-    pooled = pool(outputs[next(n for n in STATES if n in outputs)], mask, subject.pooling)
-    return np.asarray(unit(pooled) if subject.normalized else pooled, dtype=np.float32)
+    found = named(outputs)
+    vectors = found.pooled(mask, subject.pooling)
+    if found.sentence is None and subject.normalized:
+        vectors = unit(vectors)
+    return np.asarray(vectors, dtype=np.float32)

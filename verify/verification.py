@@ -1,23 +1,22 @@
 """Judge a bundle: the bundle as a whole first, then one variant after the other."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from minilm.runtime import integrity
-from minilm.runtime.manifest import Manifest, read
-from minilm.verify import corpus, inspection, sts
+from minilm.runtime.manifest import read
+from minilm.verify import corpus, sts
 from minilm.verify.bench import Bench, identify, judge_bundle, set_up
 from minilm.verify.environment import describe
-from minilm.verify.gates import Measured, judge, judge_trial
+from minilm.verify.gates import Measured, judge
+from minilm.verify.judging import judge_subject
 from minilm.verify.policy import BUILT_IN, Policy
 from minilm.verify.ranking import cosines
 from minilm.verify.reference import Reference
-from minilm.verify.report import GateResult, Parity, Report, VariantReport
-from minilm.verify.subject import BundleSubject, size_bytes
+from minilm.verify.report import Parity, Report, VariantReport
+from minilm.verify.subject import BundleSubject
 from minilm.verify.tokens import counter
-from minilm.verify.trial import Trial
 
 __all__ = ["measure", "verify_bundle"]
 
@@ -75,10 +74,11 @@ def verify_bundle(  # noqa: PLR0913 - each is a choice of the caller's
         notes.append("no variant was judged: figures against another model mean nothing")
     else:
         labelled = sts.label(bench.reference, pairs) if pairs else None
-        stand = _Stand(bundle=bundle, manifest=manifest, threads=threads, policy=policy)
         for name in names:
             say(f"judging {name}")
-            reports.append(_judge_variant(stand, name, bench, labelled))
+            subject = BundleSubject(bundle, manifest, name, threads=threads)
+            rules = policy.thresholds(name)
+            reports.append(judge_subject(subject, bench, rules, labelled))
     return Report(
         artifact=bundle.resolve().name,
         model=manifest.model.id,
@@ -125,77 +125,3 @@ def measure(
             subject.close()
         found[name] = Parity.of(values.tolist())
     return found
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Stand:
-    """Where a variant comes from and how it is judged."""
-
-    bundle: Path
-    manifest: Manifest
-    threads: int | None
-    policy: Policy
-
-
-def _judge_variant(
-    stand: _Stand, name: str, bench: Bench, labelled: sts.Labelled | None
-) -> VariantReport:
-    started = time.perf_counter()
-    thresholds = stand.policy.thresholds(name)
-    subject = BundleSubject(stand.bundle, stand.manifest, name, threads=stand.threads)
-    try:
-        trial = Trial(subject, bench.samples, bench.vectors, bench.tokens)
-        results: list[GateResult | str] = list(judge_trial(trial, thresholds))
-        if labelled:
-            results.append(sts.judge_drop(subject, labelled, thresholds.get("sts-drop")))
-        values = tuple(trial.cosines.tolist())
-    finally:
-        subject.close()
-    found, operators = _inspect(stand, name, thresholds)
-    results += found
-    return VariantReport(
-        name=name,
-        gates=tuple(result for result in results if isinstance(result, GateResult)),
-        cosines=values,
-        size_bytes=size_bytes(stand.bundle, stand.manifest, name),
-        operators=operators,
-        runs_on=subject.runs_on,
-        notes=tuple(result for result in results if isinstance(result, str)),
-        seconds=time.perf_counter() - started,
-    )
-
-
-def _inspect(
-    stand: _Stand, name: str, thresholds: Mapping[str, float | None]
-) -> tuple[list[GateResult | str], dict[str, int]]:
-    """Operators and precision as the manifest says."""
-    variant = stand.manifest.variant(name)
-    path = stand.bundle / variant.files[0]
-    if not inspection.can_inspect(path):
-        note = (
-            f"gates operators and precision: left out, since the library that reads {path.name} "
-            'is not installed: pip install "minilm-toolkit[build]"'
-        )
-        return [note], dict(variant.operators)
-    graph = inspection.inspect(path)
-    kinds = sorted({*graph.operators, *variant.operators})
-    differ = [k for k in kinds if graph.operators.get(k, 0) != variant.operators.get(k, 0)]
-    detail = ", ".join(
-        f"{k}: {graph.operators.get(k, 0)}, manifest {variant.operators.get(k, 0)}"
-        for k in differ[:5]
-    )
-    worst = differ[0] if differ else ""
-    results: list[GateResult | str] = [
-        judge("operators", Measured(figure=len(differ), worst=worst, detail=detail), 0)
-    ]
-    threshold = thresholds.get("precision")
-    if threshold is None:
-        results.append("gate precision: switched off by the policy")
-    else:
-        share = graph.products.share(variant.precision)
-        worst = graph.products.first_float if variant.precision == "int8" and share < 1 else ""
-        detail = graph.products.sentence()
-        results.append(
-            judge("precision", Measured(figure=share, worst=worst, detail=detail), threshold)
-        )
-    return results, graph.operators

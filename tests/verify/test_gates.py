@@ -24,8 +24,10 @@ TABLE = np.random.default_rng(0).normal(size=(30522, 24))
 class MadeUp:
     """Adds up a random vector for each token; every method can be replaced by a faulty one."""
 
-    name = "cpu/fp32"
+    name = kind = "cpu/fp32"
     runs_on = "made up"
+    files = ()
+    promised_operators = None
     threads = 2
     pooling = "mean"
     normalized = True
