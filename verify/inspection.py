@@ -30,6 +30,8 @@ _INTEGER_OPS: Final = frozenset(
 )
 _FLOAT_OPS: Final = frozenset({"Attention", "FusedMatMul", "Gemm", "FusedGemm", "MatMul"})
 _PASS_THROUGH: Final = frozenset({"Reshape", "Transpose", "Squeeze", "Unsqueeze", "Identity"})
+_SCALING: Final = frozenset({"Mul", "Sub"})
+"""Dequantization written out: (code - zero point) * scale."""
 _ONNX_TYPES: Final = {1: "float32", 2: "uint8", 3: "int8", 10: "float16", 16: "bfloat16"}
 _IR_TYPES: Final = {
     "f32": "float32",
@@ -184,7 +186,7 @@ def _onnx_source(
             dequantized = True
         elif node.op_type == "Cast":
             widened = True
-        elif node.op_type not in _PASS_THROUGH:
+        elif node.op_type not in _PASS_THROUGH | _SCALING:
             break
         name = node.input[0]
     return stored.get(name), dequantized, widened

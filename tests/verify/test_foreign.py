@@ -150,7 +150,11 @@ def test_without_the_library_that_reads_it(
 
 def spoil(name: str, content: Any) -> Callable[[Path], None]:
     text = content if isinstance(content, str) else json.dumps(content)
-    return lambda directory: (directory / name).write_text(text, encoding="utf-8") and None
+
+    def fault(directory: Path) -> None:
+        (directory / name).write_text(text, encoding="utf-8")
+
+    return fault
 
 
 @pytest.mark.parametrize(
