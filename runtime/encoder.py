@@ -13,8 +13,8 @@ from minilm.runtime.batching import Row
 from minilm.runtime.checks import check_positive
 from minilm.runtime.engine import Engine
 from minilm.runtime.errors import UsageError
-from minilm.runtime.job import EncodeReport, Job
-from minilm.runtime.manifest import Manifest, Variant
+from minilm.runtime.job import EncodeReport, Job, JobOptions
+from minilm.runtime.manifest import Manifest
 from minilm.runtime.progress import Progress
 from minilm.runtime.texts import as_texts, check_stream, check_text
 from minilm.runtime.windows import Chunk, OnLong, check_on_long, spread
@@ -51,13 +51,12 @@ class Encoder:
         *,
         engine: Engine,
         manifest: Manifest,
-        variant: Variant,
         why: str,
         on_long: OnLong | None,
         reload: Callable[[], "Encoder"],
     ) -> None:
         self.manifest = manifest
-        self.variant = variant
+        self.variant = engine.variant
         self.why = why
         self._engine = engine
         self._on_long = on_long
@@ -239,15 +238,15 @@ class Encoder:
     def _job(
         self, texts: Sequence[str], on_long: OnLong | None, *, normalize: bool, first: int = 0
     ) -> Job:
-        return Job(
-            texts,
-            first=first,
-            tokenizer=self._engine.tokenizer,
+        model = self.manifest.model
+        options = JobOptions(
             room=self._room,
+            dimension=model.dimension,
             on_long=on_long,
-            dimension=self.dimension,
-            normalize=normalize and not self.manifest.model.normalized,
+            graph_normalizes=model.normalized,
+            unit_length=normalize or model.normalized,
         )
+        return Job(texts, self._engine.tokenizer, options, first)
 
     def _finish(
         self, job: Job, before: EncodeReport, batch_size: int | None, progress: Progress | None
@@ -262,7 +261,7 @@ class Encoder:
         self._engine.run(job.texts, job.rows_of, deliver, batch_size=batch_size)
         report = job.report()
         self._reports.last = before + report
-        if report.texts_cut and job.on_long is None and not _warned.is_set():
+        if report.texts_cut and job.options.on_long is None and not _warned.is_set():
             _warned.set()
             warnings.warn(
                 f"{report.texts_cut} of {report.texts} texts were cut to {self._room} tokens, "

@@ -9,6 +9,7 @@ import numpy.typing as npt
 from minilm.runtime.backends import Session
 from minilm.runtime.batching import Row, batches, pack
 from minilm.runtime.errors import EncoderUnusable
+from minilm.runtime.manifest import Variant
 from minilm.runtime.tokenizer import TextTokenizer
 from minilm.runtime.workers import run_all
 
@@ -29,13 +30,13 @@ class Engine:
     Args:
         session: of a graph.
         tokenizer: of the same bundle.
-        name: of the variant, for messages.
+        variant: that the graph is.
     """
 
-    def __init__(self, session: Session, tokenizer: TextTokenizer, name: str) -> None:
+    def __init__(self, session: Session, tokenizer: TextTokenizer, variant: Variant) -> None:
         self.tokenizer = tokenizer
+        self.variant = variant
         self._session: Session | None = session
-        self._name = name
         self._process = os.getpid()
 
     def run(
@@ -83,8 +84,8 @@ class Engine:
             raise EncoderUnusable("this encoder was closed: load the bundle again")
         if not self._session.survives_fork and os.getpid() != self._process:
             raise EncoderUnusable(
-                f"this encoder was loaded in process {self._process}, and {self._name} does not "
-                f"survive the fork to process {os.getpid()}: load the bundle again here, or start "
-                'processes by "spawn"'
+                f"this encoder was loaded in process {self._process}, and {self.variant.name} "
+                f"does not survive the fork to process {os.getpid()}: load the bundle again here, "
+                'or start processes by "spawn"'
             )
         return self._session

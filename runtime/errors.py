@@ -15,6 +15,8 @@ The number is the exit code of the `toolkit` command; 2 is what typer gives for 
 Each message says what was asked, what was found and what to do.
 """
 
+# ruff: noqa: N818 - a name says what happened ("the gate failed"); that it is an error shows.
+
 from typing import ClassVar
 
 __all__ = [

@@ -11,7 +11,7 @@ from minilm.runtime.errors import TextTooLong
 from minilm.runtime.tokenizer import TextTokenizer
 from minilm.runtime.windows import OnLong, spread
 
-__all__ = ["EncodeReport", "Job"]
+__all__ = ["EncodeReport", "Job", "JobOptions"]
 
 Vectors = npt.NDArray[np.float32]
 
@@ -41,6 +41,25 @@ class EncodeReport:
         )
 
 
+@dataclass(frozen=True, kw_only=True)
+class JobOptions:
+    """How texts become vectors.
+
+    Attributes:
+        room: tokens of a text that the model reads, [CLS] and [SEP] not counted.
+        dimension: elements of a vector.
+        on_long: what a longer text gets; None if nobody chose, which is "truncate".
+        graph_normalizes: whether the vectors of rows have unit length already.
+        unit_length: whether those of texts are to have it.
+    """
+
+    room: int
+    dimension: int
+    on_long: OnLong | None
+    graph_normalizes: bool
+    unit_length: bool
+
+
 class Job:
     """Texts to embed and the place for their vectors.
 
@@ -48,32 +67,23 @@ class Job:
 
     Args:
         texts: checked.
-        first: position of the first, for messages.
         tokenizer: of the bundle.
-        room: tokens of a text that the model reads, [CLS] and [SEP] not counted.
-        on_long: what a longer text gets; None if nobody chose, which is "truncate".
-        dimension: elements of a vector.
-        normalize: bring every vector to unit length.
+        options: how they become vectors.
+        first: position of the first in its stream, for messages.
     """
 
     def __init__(
         self,
         texts: Sequence[str],
-        *,
-        first: int,
         tokenizer: TextTokenizer,
-        room: int,
-        on_long: OnLong | None,
-        dimension: int,
-        normalize: bool,
+        options: JobOptions,
+        first: int = 0,
     ) -> None:
         self.texts = texts
         self._first = first
         self._tokenizer = tokenizer
-        self._room = room
-        self.on_long = on_long
-        self._normalize = normalize
-        self._vectors = np.empty((len(texts), dimension), dtype=np.float32)
+        self.options = options
+        self._vectors = np.empty((len(texts), options.dimension), dtype=np.float32)
         self._windows: dict[int, list[tuple[int, int, npt.NDArray[np.float32]]]] = {}
         self._lock = threading.Lock()
         self._texts_cut = self._tokens_cut = 0
@@ -85,20 +95,20 @@ class Job:
             TextTooLong: it is, and `on_long` is "error".
         """
         ids = self._tokenizer.ids(self.texts[position])
-        surplus = len(ids) - self._room
+        surplus = len(ids) - self.options.room
         if surplus <= 0:
             return [Row(position, 0, ids)]
-        if self.on_long == "error":
+        if self.options.on_long == "error":
             raise TextTooLong(
                 f"texts[{self._first + position}] has {len(ids)} tokens, the model reads "
-                f'{self._room}: shorten it, or choose on_long="truncate" or "mean"'
+                f'{self.options.room}: shorten it, or choose on_long="truncate" or "mean"'
             )
-        if self.on_long in {None, "truncate"}:
+        if self.options.on_long in {None, "truncate"}:
             self._texts_cut += 1
             self._tokens_cut += surplus
-            return [Row(position, 0, ids[: self._room].copy())]
+            return [Row(position, 0, ids[: self.options.room].copy())]
         self._windows[position] = []
-        spans = spread(len(ids), self._room)
+        spans = spread(len(ids), self.options.room)
         return [Row(position, part, ids[a:b]) for part, (a, b) in enumerate(spans)]
 
     def deliver(self, rows: Sequence[Row], vectors: Vectors) -> None:
@@ -120,11 +130,12 @@ class Job:
             windows.sort(key=lambda window: window[0])
             weights = np.array([tokens for _, tokens, _ in windows], dtype=np.float64)
             stacked = np.stack([vector for _, _, vector in windows]).astype(np.float64)
-            mean = weights @ stacked / weights.sum()
-            self._vectors[position] = mean / max(float(np.linalg.norm(mean)), 1e-12)
-        if self._normalize:
-            norms = np.linalg.norm(self._vectors, axis=1, keepdims=True)
-            self._vectors /= np.maximum(norms, 1e-12)
+            self._vectors[position] = weights @ stacked / weights.sum()
+        if self.options.unit_length:
+            graph_did = self.options.graph_normalizes
+            raw = list(self._windows) if graph_did else slice(None)
+            norms = np.linalg.norm(self._vectors[raw], axis=1, keepdims=True)
+            self._vectors[raw] /= np.maximum(norms, 1e-12)
         return self._vectors
 
     def report(self) -> EncodeReport:

@@ -10,7 +10,7 @@ from minilm.runtime.checks import check_positive
 from minilm.runtime.encoder import Encoder
 from minilm.runtime.engine import Engine
 from minilm.runtime.errors import InvalidArtifact
-from minilm.runtime.manifest import Manifest, Variant, read
+from minilm.runtime.manifest import Manifest, read
 from minilm.runtime.tokenizer import TextTokenizer
 from minilm.runtime.workers import in_background
 
@@ -19,7 +19,7 @@ __all__ = ["load"]
 _TOKENIZER = "tokenizer.json"
 
 
-def load(
+def load(  # noqa: PLR0913 - each is a choice of its own, and all have defaults
     path: str | Path,
     *,
     target: str | None = None,
@@ -70,16 +70,24 @@ def load(
     # The tokenizer takes 15 ms, which the session, busy in native code, does not notice.
     tokenizer = in_background(lambda: TextTokenizer(read_file(_TOKENIZER)))
     files = [read_file(name) for name in variant.files]
+    session: Session
     if variant.target == "openvino":
-        session = _open_openvino(variant, files, manifest, host, workers, cache_dir)
+        from minilm.runtime.backends import openvino
+
+        options = openvino.OpenVinoOptions(
+            threads=workers,
+            max_tokens=manifest.model.max_tokens,
+            static_shapes="amx_int8" in host.instruction_sets,
+            cache_dir=None if cache_dir is None else Path(cache_dir),
+        )
+        session = openvino.open_session(variant, files[0], files[1], options)
     else:
         from minilm.runtime.backends import onnxruntime
 
         session = onnxruntime.open_session(variant, files[0], threads=workers, provider=provider)
     return Encoder(
-        engine=Engine(session, tokenizer(), variant.name),
+        engine=Engine(session, tokenizer(), variant),
         manifest=manifest,
-        variant=variant,
         why=f"{why} {workers} thread{'s' * (workers > 1)}; cores allowed: {host.cores_reason}.",
         on_long=on_long,
         reload=partial(
@@ -94,25 +102,6 @@ def load(
             cache_dir=cache_dir,
         ),
     )
-
-
-def _open_openvino(
-    variant: Variant,
-    files: list[bytes],
-    manifest: Manifest,
-    host: hosts.Host,
-    workers: int,
-    cache_dir: str | Path | None,
-) -> Session:
-    from minilm.runtime.backends import openvino
-
-    options = openvino.OpenVinoOptions(
-        threads=workers,
-        max_tokens=manifest.model.max_tokens,
-        static_shapes="amx_int8" in host.instruction_sets,
-        cache_dir=None if cache_dir is None else Path(cache_dir),
-    )
-    return openvino.open_session(variant, files[0], files[1], options)
 
 
 def _read(bundle: Path, manifest: Manifest, name: str, *, hashed: bool) -> bytes:

@@ -4,6 +4,7 @@ import itertools
 import re
 import threading
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -155,3 +156,19 @@ def test_mean_of_a_text_of_the_original(encoder: Encoder, original: PyTorchRefer
     chunks = encoder.chunks(LONG)
     expected = original.encode([LONG])
     assert float(chunks[0].vector @ expected[0]) > 0.999999
+
+
+def test_a_model_without_normalization_is_normalized_on_request(
+    tiny: Encoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = replace(tiny.manifest.model, normalized=False)
+    monkeypatch.setattr(tiny, "manifest", replace(tiny.manifest, model=model))
+    run = tiny._engine._live().run
+    monkeypatch.setattr(tiny._engine._live(), "run", lambda ids, mask: 3 * run(ids, mask))
+    for texts in (["short"], [LONG, "short"]):
+        plain = tiny.encode(texts, on_long="mean", normalize_embeddings=False)
+        unit = tiny.encode(texts, on_long="mean")
+        assert np.linalg.norm(plain[-1]) == pytest.approx(3, abs=1e-5)
+        np.testing.assert_allclose(np.linalg.norm(unit, axis=1), 1, atol=1e-6)
+        lengths = np.linalg.norm(plain, axis=1, keepdims=True)
+        np.testing.assert_allclose(plain / lengths, unit, atol=1e-6)
