@@ -8,7 +8,7 @@ import onnx_ir as ir
 from minilm.optimize.passes.graph import MICROSOFT, Builder, array_of, nodes_of, replace_value
 from minilm.optimize.passes.infra import Changes
 
-__all__ = ["FlattenTokens", "SplitAttention"]
+__all__ = ["FlattenTokens", "layer_of"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,52 +54,6 @@ class FlattenTokens:
         return Changes(
             model=model, counts={"attention": len(attentions), "embeddings": 1, "output": 1}
         )
-
-
-@dataclass(frozen=True, kw_only=True)
-class SplitAttention:
-    """Take `Attention` apart into one product for Q, K and V and `MultiHeadAttention`.
-
-    The product then is a linear layer like any other, which the int8 passes see. Runs after
-    `FlattenTokens`, so that the product has one row a token too.
-
-    Attributes:
-        layers: of the encoder.
-    """
-
-    layers: int
-
-    @property
-    def promises(self) -> Mapping[str, int]:
-        return {"attention": self.layers}
-
-    def __call__(self, model: ir.Model) -> Changes:
-        graph = model.graph
-        found = nodes_of(graph, "Attention", MICROSOFT)
-        for node in found:
-            batched, weight, bias, mask = node.inputs[:4]
-            assert batched is not None
-            reshape = batched.producer()
-            assert reshape is not None
-            at = Builder(graph, node, f"{layer_of(node)}.qkv")
-            product = at.op(
-                "MatMul", reshape.inputs[0], at.const("weight", array_of(weight)), name="MatMul"
-            )
-            joined = at.op("Add", product, at.const("bias", array_of(bias)), name="Add")
-            joined = at.op("Reshape", joined, reshape.inputs[1], name="batched")
-            query, key, value = at.ops(
-                "Split", joined, name="split", outputs=3, axis=-1, num_outputs=3
-            )
-            attended = at.op(
-                "MultiHeadAttention",
-                query, key, value, None, mask,
-                name="attention",
-                domain=MICROSOFT,
-                num_heads=node.attributes["num_heads"].as_int(),
-            )  # fmt: skip
-            replace_value(graph, node.outputs[0], attended)
-            graph.remove([node, reshape], safe=True)
-        return Changes(model=model, counts={"attention": len(found)})
 
 
 def layer_of(attention: ir.Node) -> str:

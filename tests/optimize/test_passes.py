@@ -9,6 +9,8 @@ import onnxruntime as ort
 import pytest
 from minilm.optimize import Exported
 from minilm.optimize.calibration import feeds, statistics, texts
+from minilm.optimize.passes.attention import SplitAttention
+from minilm.optimize.passes.biases import FoldBiases, SplitGelu
 from minilm.optimize.passes.embeddings import FoldTokenTypes, QuantizeWordEmbeddings
 from minilm.optimize.passes.fusion import FuseTransformer
 from minilm.optimize.passes.graph import linears
@@ -19,7 +21,7 @@ from minilm.optimize.passes.pooling import DivideByNorm, PoolMean
 from minilm.optimize.passes.qdq import QuantizeStatic
 from minilm.optimize.passes.residual import JoinResiduals
 from minilm.optimize.passes.smoothing import Smooth
-from minilm.optimize.passes.tokens import FlattenTokens, SplitAttention
+from minilm.optimize.passes.tokens import FlattenTokens
 from minilm.optimize.rounding import nearest
 from minilm.runtime.errors import BuildFailed
 
@@ -74,6 +76,7 @@ def cpu(exported: Exported) -> ir.Model:
         [fuse()],
         [fuse(), FlattenTokens(layers=LAYERS)],
         [fuse(), FlattenTokens(layers=LAYERS), SplitAttention(layers=LAYERS)],
+        [fuse(), SplitGelu(layers=LAYERS)],
         [fuse(mask_lengths=True), JoinResiduals(layers=LAYERS)],
     ],
     ids=lambda passes: "+".join(type(rewrite).__name__ for rewrite in passes),
@@ -101,6 +104,28 @@ def test_smoothing_keeps_numbers_and_scales_by_powers_of_two(
     ]
     assert len(scales) == 2 * LAYERS
     assert all((np.exp2(np.rint(np.log2(scale))) == scale).all() for scale in scales)
+
+
+def test_folding_biases_keeps_numbers_and_drops_additions(
+    exported: Exported, batch: tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]
+) -> None:
+    model = run(with_biases(cpu(exported)), [smooth(with_biases(cpu(exported)), exported)])
+    before = embed(model, *batch)
+    additions = sum(node.op_type == "Add" for node in model.graph)
+    model = run(model, [FoldBiases(layers=LAYERS)])
+    np.testing.assert_allclose(embed(model, *batch), before, atol=2e-5)
+    # K's and V's third of the joined bias moves no node; both residual biases of a layer go.
+    assert additions - sum(node.op_type == "Add" for node in model.graph) == 2 * LAYERS
+
+
+def with_biases(model: ir.Model) -> ir.Model:
+    """Give every bias something to add: a new BertModel has zeros."""
+    rng = np.random.default_rng(11)
+    for name, value in model.graph.initializers.items():
+        if name.endswith("bias") and value.const_value is not None:
+            noise = rng.normal(0, 0.3, value.const_value.numpy().shape).astype(np.float32)
+            value.const_value = ir.tensor(noise, name=name)
+    return model
 
 
 def test_per_token_codes_do_not_depend_on_the_batch(
@@ -161,6 +186,8 @@ def test_half_keeps_outputs_in_float32(
         (lambda: SplitAttention(layers=LAYERS), "attention"),
         (lambda: PoolMean(pooling="mean"), "mean pooling"),
         (lambda: JoinResiduals(layers=9), "residual"),
+        (lambda: FoldBiases(layers=9), "attention"),
+        (lambda: SplitGelu(layers=9), "Gelu"),
         (lambda: Smooth(statistics={}, norms=1), "norm"),
         (
             lambda: QuantizePerToken(layers=9, round_weight=lambda linear: nearest(linear.weight)),
