@@ -25,11 +25,12 @@ h3 { font-size: 1rem; margin: 1.2rem 0 .3rem; } p { margin: .4rem 0; }
 .verdict.failed { border-left-color: var(--bad); }
 .soft { color: var(--soft); font-size: .9rem; }
 .good { color: var(--good); } .bad { color: var(--bad); }
-.good, .bad { font-weight: 600; white-space: nowrap; }
+.good, .bad { font-weight: 600; }
+.good, .bad, .keep { white-space: nowrap; }
 table { border-collapse: collapse; width: 100%; font-size: .9rem; }
 th, td { text-align: left; vertical-align: top; padding: .3rem .5rem;
   border-bottom: 1px solid var(--line); }
-td.n, th.n { text-align: right; font-variant-numeric: tabular-nums; overflow-wrap: normal; }
+td.n, th.n { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
 details { border: 1px solid var(--line); border-radius: .5rem; margin: .6rem 0; padding: 0 .8rem; }
 summary { padding: .6rem 0; cursor: pointer; font-weight: 600; }
 .plots { display: grid; gap: 1rem; grid-template-columns: repeat(auto-fit, minmax(18rem, 1fr)); }
@@ -41,7 +42,7 @@ svg text { fill: var(--soft); font: 10px system-ui, sans-serif; }
 .grid { stroke: var(--line); fill: none; }
 .limit { stroke: var(--bad); stroke-dasharray: 4 3; fill: none; stroke-width: 1.5; }
 @media (max-width: 40rem) {
-  thead { position: absolute; clip-path: inset(50%); }
+  thead { display: none; }
   tr { display: block; padding: .4rem 0; border-bottom: 1px solid var(--line); }
   td, td.n { display: grid; grid-template-columns: 8rem 1fr; gap: .5rem; border: 0;
     padding: .1rem 0; text-align: left; }
@@ -172,7 +173,7 @@ def _gate_table(gates: Sequence[GateResult]) -> str:
             f'<span title="{escape(gate.meaning, quote=True)}">{escape(gate.name)}</span>',
             _mark(gate.passed),
             number(gate.figure),
-            asked(gate),
+            f'<span class="keep">{asked(gate)}</span>',
             f"{escape(gate.meaning)}"
             + (
                 f'<br><span class="soft">worst: <bdi dir="auto">{escape(gate.worst)}</bdi></span>'
