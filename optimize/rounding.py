@@ -83,8 +83,9 @@ def _descend(
 
 
 def _scale(weight: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    peak = np.abs(weight).max(axis=0)
-    return np.where(peak > 0, peak / _LIMIT, 1).astype(np.float32)
+    scale = np.abs(weight).max(axis=0) / np.float32(_LIMIT)
+    # A column under the smallest normal number is zero for every purpose.
+    return np.where(scale >= np.finfo(np.float32).tiny, scale, 1).astype(np.float32)
 
 
 def _codes(scaled: npt.NDArray[np.floating]) -> npt.NDArray[np.int8]:

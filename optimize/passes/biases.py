@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import onnx_ir as ir
@@ -19,6 +20,9 @@ from minilm.optimize.passes.graph import (
 from minilm.optimize.passes.infra import Changes
 
 __all__ = ["FoldBiases", "SplitGelu"]
+
+_GELU_OPSET: Final = 20
+"""The first that has `Gelu` in the standard domain."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,6 +88,7 @@ class SplitGelu:
             added = at.op("Add", value, at.const("row", array_of(bias)[None, :]), name="Add")
             replace_value(graph, node.outputs[0], at.op("Gelu", added, name="Gelu"))
             graph.remove(node, safe=True)
+        graph.opset_imports[""] = max(_GELU_OPSET, graph.opset_imports[""])
         return Changes(model=model, counts={"Gelu": len(found)})
 
 
