@@ -64,7 +64,7 @@ def fuse(*, mask_lengths: bool = False) -> FuseTransformer:
 
 
 def cpu(exported: Exported) -> ir.Model:
-    passes = [fuse(), FlattenTokens(layers=LAYERS), SplitAttention(layers=LAYERS)]
+    passes: list[Pass] = [fuse(), FlattenTokens(layers=LAYERS), SplitAttention(layers=LAYERS)]
     return run(ir.load(exported.graph), passes)
 
 
