@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from minilm.cli.options import (
     DEFAULT_BUNDLE,
+    CalibrationOption,
     JsonOption,
     ModelOption,
     VariantsOption,
@@ -33,6 +34,7 @@ def command(  # noqa: PLR0913 - one parameter an option
         ),
     ] = None,
     variants: VariantsOption = None,
+    calibration: CalibrationOption = None,
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Run every stage again, reuse nothing.")
     ] = False,
@@ -53,8 +55,10 @@ def command(  # noqa: PLR0913 - one parameter an option
     Example:
       toolkit build
       toolkit build --variants cpu/int8,openvino/bf16 --output my-bundle
+      toolkit build --calibration our-texts.txt
     """
     names = known_variants(variants) or tuple(VARIANTS)
+    from minilm import optimize
     from minilm.cli.console import print_json, steps
     from minilm.pipeline import BuildOptions, build
 
@@ -66,6 +70,7 @@ def command(  # noqa: PLR0913 - one parameter an option
         force=force,
         cache_dir=cache_dir,
         verify=not no_verify,
+        calibration=optimize.read_texts(calibration) if calibration else None,
     )
     with steps() as step:
         summary = build(options, step)

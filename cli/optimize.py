@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from minilm.cli.options import ModelOption, VariantsOption, known_variants
+from minilm.cli.options import CalibrationOption, ModelOption, VariantsOption, known_variants
 from minilm.runtime.manifest import VARIANTS
 
 __all__ = ["command"]
@@ -19,6 +19,7 @@ def command(
         Path, typer.Option("--output", "-o", help="Directory to write the variants into.")
     ] = Path("optimized"),
     variants: VariantsOption = None,
+    calibration: CalibrationOption = None,
 ) -> None:
     """Optimize an exported graph for each target and precision. Nothing is verified here.
 
@@ -32,6 +33,7 @@ def command(
     from minilm import convert, optimize
     from minilm.cli.console import print_table, size, steps
 
+    corpus = optimize.read_texts(calibration) if calibration else None
     source = convert.resolve(model)
     exported = optimize.Exported(
         graph=graph,
@@ -42,7 +44,7 @@ def command(
     with steps() as step:
         for name in names:
             step(name)
-            built.append(optimize.build_variant(exported, name, output))
+            built.append(optimize.build_variant(exported, name, output, corpus))
     print_table(
         str(output),
         ("variant", "file", "size"),

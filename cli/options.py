@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 __all__ = [
     "DEFAULT_BUNDLE",
     "BundleArgument",
+    "CalibrationOption",
     "EncoderOptions",
     "JsonOption",
     "ModelOption",
@@ -32,6 +33,14 @@ _BUNDLE_VARIABLE: Final = "MINILM_BUNDLE"
 BundleArgument = Annotated[
     Path,
     typer.Argument(metavar="[BUNDLE]", envvar=_BUNDLE_VARIABLE, help="Directory of the bundle."),
+]
+CalibrationOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--calibration",
+        metavar="FILE",
+        help="Texts that int8 is fitted to, UTF-8, one a line. Default: the project's own corpus.",
+    ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 ModelOption = Annotated[

@@ -7,11 +7,12 @@ rewrites. Nothing is judged here: that is `minilm.verify`'s, which shares no cod
 from collections.abc import Sequence
 from pathlib import Path
 
+from minilm.optimize.corpus import read_texts, texts
 from minilm.optimize.spec import Exported
 from minilm.runtime.extras import required
 from minilm.runtime.manifest import Variant
 
-__all__ = ["Exported", "build_variant"]
+__all__ = ["Exported", "build_variant", "read_texts"]
 
 
 def build_variant(
@@ -32,7 +33,6 @@ def build_variant(
     """
     target, _, precision = name.partition("/")
     with required("build", f"Building {name}"):
-        from minilm.optimize.calibration import texts
         from minilm.optimize.targets import TARGETS
     if target not in TARGETS or precision not in TARGETS[target].precisions:
         known = [f"{name}/{p}" for name, module in TARGETS.items() for p in module.precisions]

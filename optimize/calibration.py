@@ -1,21 +1,17 @@
-"""The calibration texts, and statistics of what each linear layer sees of them."""
+"""Statistics of what each linear layer sees of the calibration texts."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 import onnx_ir as ir
-from minilm.runtime.errors import BuildFailed, SourceError
+from minilm.runtime.errors import BuildFailed
 from threadpoolctl import threadpool_limits
 
-__all__ = ["MIN_TEXTS", "Feed", "Statistics", "feeds", "read_texts", "statistics", "texts"]
-
-MIN_TEXTS: Final = 32
-"""Fewer texts leave channels of a 1,536-wide layer without a typical value."""
+__all__ = ["Feed", "Statistics", "feeds", "statistics"]
 
 _PERCENTILE: Final = 0.9999
 _BLOCK_TOKENS: Final = 2048
@@ -39,37 +35,6 @@ class Statistics:
     high: npt.NDArray[np.float32]
     gram: npt.NDArray[np.float64]
     peak: float
-
-
-def texts() -> tuple[str, ...]:
-    """The project's own corpus, which shares no text with the one that `verify` uses."""
-    return tuple(
-        files("minilm.optimize").joinpath("calibration.txt").read_text("utf-8").splitlines()
-    )
-
-
-def read_texts(path: Path) -> tuple[str, ...]:
-    """Read the user's own corpus: UTF-8, one text a line, blank lines skipped.
-
-    Raises:
-        SourceError: missing, not UTF-8 text, or fewer than `MIN_TEXTS` texts.
-    """
-    try:
-        content = path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise SourceError(
-            f"calibration file {path} is not UTF-8 text (byte {error.start}): give one text a line"
-        ) from error
-    except OSError as error:
-        raise SourceError(f"cannot read calibration file {path}: {error.strerror}") from error
-    if "\0" in content:
-        raise SourceError(f"calibration file {path} is binary: give UTF-8 text, one text a line")
-    found = tuple(line for line in content.splitlines() if line.strip())
-    if len(found) < MIN_TEXTS:
-        raise SourceError(
-            f"calibration file {path} has {len(found)} texts, at least {MIN_TEXTS} are needed"
-        )
-    return found
 
 
 def feeds(tokenizer: Path, corpus: Sequence[str], max_tokens: int) -> tuple[Feed, ...]:

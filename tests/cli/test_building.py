@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -112,6 +113,62 @@ def test_build_passes_options_on(built: list[BuildOptions], tmp_path: Path) -> N
             verify=False,
         )
     ]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "calibration file {} has 0 texts, at least 32 are needed: give one a line"),
+        (b"one\ntwo\n", "calibration file {} has 2 texts, at least 32 are needed: give one a line"),
+        (
+            b"\x7fELF\x02\xff\xfe",
+            "calibration file {} is not UTF-8 text (byte 5): give at least 32 texts, one a line",
+        ),
+        (
+            b"text\0\n" * 40,
+            "calibration file {} is binary: give at least 32 texts in UTF-8, one a line",
+        ),
+        (None, "cannot read calibration file {}: No such file or directory"),
+    ],
+    ids=["empty", "few", "not-utf-8", "binary", "missing"],
+)
+@pytest.mark.parametrize("command", ["build", "optimize"])
+def test_bad_calibration_file_is_found_first(
+    command: str, content: bytes | None, message: str, built: list[BuildOptions], tmp_path: Path
+) -> None:
+    path, graph, output = tmp_path / "texts", tmp_path / "model.onnx", tmp_path / "output"
+    graph.touch()
+    if content is not None:
+        path.write_bytes(content)
+    graphs = [graph] if command == "optimize" else []
+    result = toolkit(command, *graphs, "--calibration", path, "--output", output)
+    assert (result.exit_code, result.stderr) == (5, f"error: {message.format(path)}\n")
+    assert built == []
+    assert not output.exists()
+
+
+def test_calibration_texts_reach_every_variant(
+    built: list[BuildOptions], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = tuple(f"text {n}" for n in range(32))
+    path, graph = tmp_path / "texts", tmp_path / "model.onnx"
+    path.write_text("\n\n".join(lines), encoding="utf-8")
+    graph.touch()
+    assert toolkit("build", "--calibration", path).exit_code == 0
+    assert built == [BuildOptions(calibration=lines)]
+
+    asked: list[tuple[str, ...] | None] = []
+
+    def build_variant(_: object, name: str, output: Path, corpus: tuple[str, ...] | None) -> Any:
+        asked.append(corpus)
+        return SimpleNamespace(name=name, files=())
+
+    monkeypatch.setattr("minilm.optimize.build_variant", build_variant)
+    assert toolkit("optimize", graph, "--variants", "cpu/int8").exit_code == 0
+    assert (
+        toolkit("optimize", graph, "--variants", "cpu/int8", "--calibration", path).exit_code == 0
+    )
+    assert asked == [None, lines]
 
 
 def test_build_json(built: list[BuildOptions]) -> None:

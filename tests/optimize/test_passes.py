@@ -8,7 +8,8 @@ import onnx_ir as ir
 import onnxruntime as ort
 import pytest
 from minilm.optimize import Exported
-from minilm.optimize.calibration import feeds, statistics, texts
+from minilm.optimize.calibration import feeds, statistics
+from minilm.optimize.corpus import texts
 from minilm.optimize.passes.attention import SplitAttention
 from minilm.optimize.passes.biases import FoldBiases, SplitGelu
 from minilm.optimize.passes.embeddings import FoldTokenTypes, QuantizeWordEmbeddings
