@@ -9,10 +9,37 @@
 reads it, and says why it took it (`encoder.why`).
 """
 
+from typing import TYPE_CHECKING, Final
+
 from minilm.runtime import errors
-from minilm.runtime.encoder import Encoder, TruncationWarning
-from minilm.runtime.job import EncodeReport
-from minilm.runtime.loading import load
-from minilm.runtime.windows import Chunk
+
+if TYPE_CHECKING:
+    from minilm.runtime.encoder import Encoder, TruncationWarning
+    from minilm.runtime.job import EncodeReport
+    from minilm.runtime.loading import load
+    from minilm.runtime.windows import Chunk
 
 __all__ = ["Chunk", "EncodeReport", "Encoder", "TruncationWarning", "errors", "load"]
+
+# Imported when first asked for: the command line reads errors and manifests without NumPy.
+_HOMES: Final = {
+    "Chunk": "windows",
+    "EncodeReport": "job",
+    "Encoder": "encoder",
+    "TruncationWarning": "encoder",
+    "load": "loading",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    value: object = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -4,6 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from minilm import runtime
 
 _START = """
@@ -73,7 +74,31 @@ def test_openvino_does_without_onnxruntime(tiny_bundle: Path) -> None:
     assert not loaded & {"onnxruntime", "torch", "transformers", "tqdm", "rich"}
 
 
-def test_importing_the_runtime_imports_no_backend() -> None:
-    code = "import sys, minilm.runtime; print(*sys.modules)"
+def _modules_after(statement: str) -> set[str]:
+    code = f"import sys; {statement}; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert not {"onnxruntime", "openvino", "tokenizers"} & set(done.stdout.split())
+    return set(done.stdout.split())
+
+
+def test_importing_the_loader_imports_no_backend() -> None:
+    loaded = _modules_after("from minilm.runtime import load")
+    assert "minilm.runtime.loading" in loaded
+    assert not {"onnxruntime", "openvino", "tokenizers"} & loaded
+
+
+def test_errors_and_manifests_do_without_numpy() -> None:
+    loaded = _modules_after("import minilm.runtime.errors, minilm.runtime.manifest")
+    assert "minilm.runtime.manifest" in loaded
+    assert not {"numpy", "minilm.runtime.encoder", "onnxruntime", "openvino"} & loaded
+
+
+def test_names_are_listed_before_they_are_imported() -> None:
+    code = "from minilm import runtime; print(set(runtime.__all__) <= set(dir(runtime)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "True\n"
+
+
+def test_a_name_that_is_not_there() -> None:
+    message = "^module 'minilm.runtime' has no attribute 'lode'$"
+    with pytest.raises(AttributeError, match=message):
+        runtime.lode  # noqa: B018 - to ask is the test
