@@ -168,17 +168,13 @@ def _repeat(trial: Trial) -> Measured:
 
 def _threads(trial: Trial) -> Measured:
     ours, other = trial.subject.threads, 2 if trial.subject.threads == 1 else 1
-    # Few lengths: OpenVINO compiles the graph for each of them again.
-    rows = range(len(trial.probes) - 1, -1, -6)
-    places = [trial.probes[row] for row in rows]
-    batch = [trial.texts[place] for place in places]
-    expected = trial.subject.encode(batch, batch_size=len(batch))
+    batch = [trial.texts[place] for place in reversed(trial.probes)]
     subject = trial.subject.reopened(other)
     try:
-        found = cosines(subject.encode(batch, batch_size=len(batch)), expected)
+        found = cosines(subject.encode(batch, batch_size=len(batch))[::-1], trial.among)
     finally:
         subject.close()
-    lowest = _lowest(trial, found, places)
+    lowest = _lowest(trial, found, trial.probes)
     return Measured(figure=lowest.figure, worst=lowest.worst, detail=f"{ours} against {other}")
 
 

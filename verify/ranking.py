@@ -55,13 +55,14 @@ def kendall(ours: Array, theirs: Array, *, rows: int = 64) -> Array:
         float64, (min(rows, texts),), -1 to 1.
     """
     places = np.unique(np.linspace(0, len(ours) - 1, min(rows, len(ours))).astype(int))
+    i, j = np.triu_indices(len(ours) - 1, 1)
     found = []
     for place in places:
         a = np.delete(ours[place], place)
         b = np.delete(theirs[place], place)
-        i, j = np.triu_indices(len(a), 1)
-        signs = np.sign(a[i] - a[j]) * np.sign(b[i] - b[j])
-        clear = np.abs(b[i] - b[j]) > 1e-6
+        apart = b[i] - b[j]
+        signs = np.sign(a[i] - a[j]) * np.sign(apart)
+        clear = np.abs(apart) > 1e-6
         found.append(signs[clear].mean() if clear.any() else 1.0)
     return np.array(found)
 

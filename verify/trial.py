@@ -14,8 +14,8 @@ from minilm.verify.subject import Subject
 
 __all__ = ["Tokens", "Trial"]
 
-_LOADER_PROBES: Final = 24
-_GRAPH_PROBES: Final = 10
+_LOADER_PROBES: Final = 12
+_GRAPH_PROBES: Final = 6
 
 
 class Tokens:
@@ -123,7 +123,7 @@ class Trial:
         if words is None:
             return None
         limit = self.tokens.limit
-        if self._same(limit, words) and not self._same(limit - 1, words):
+        if self._reads_the_limit(words):
             return limit
         low, high = 3, 2 * limit
         while low < high:
@@ -134,11 +134,22 @@ class Trial:
                 low = middle + 1
         return low
 
+    def _reads_the_limit(self, words: tuple[str, str]) -> bool:
+        """Whether a text's last token within the limit is read, and the next one is not."""
+        limit = self.tokens.limit
+        start = exact(limit - 1, self.tokens.count)
+        if self.tokens.count(start) != limit - 1:
+            return False  # no text parts just there: the search will tell
+        one, other = words
+        tails = ([one] * limit, [one, *[other] * limit], [other] * limit)
+        text, later, sooner = (self.subject.encode([" ".join([start, *tail])])[0] for tail in tails)
+        return _alike(text, later) and not _alike(text, sooner)
+
     def _same(self, parting: int, words: tuple[str, str]) -> bool:
         start = exact(parting, self.tokens.count)
         tails = [" ".join([start, *[word] * self.tokens.limit]) for word in words]
         first, second = (self.subject.encode([text])[0] for text in tails)
-        return bool(np.abs(first - second).max() <= 1e-6)
+        return _alike(first, second)
 
     def _spread(self, count: int) -> list[int]:
         """Places of `count` texts whose lengths are spread from the shortest to the longest."""
@@ -147,6 +158,10 @@ class Trial:
         # Denser among the longer ones: there are few of them in the corpus.
         steps = 1 - (1 - np.linspace(0, 1, count)) ** 2
         return [order[place] for place in sorted({int(s * (len(order) - 1)) for s in steps})]
+
+
+def _alike(first: Vectors, second: Vectors) -> bool:
+    return bool(np.abs(first - second).max() <= 1e-6)
 
 
 class GraphRuns:

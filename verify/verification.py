@@ -2,9 +2,11 @@
 
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from minilm.runtime import integrity
+from minilm.runtime.host import allowed_cores
 from minilm.runtime.manifest import read
 from minilm.verify import corpus, sts
 from minilm.verify.bench import Bench, identify, judge_bundle, set_up
@@ -40,8 +42,10 @@ def verify_bundle(  # noqa: PLR0913 - each is a choice of the caller's
         against: the original's weights: a directory, a Hub id, a reference that is loaded already,
             or None for the default model; without PyTorch None means the bundle's golden vectors.
         variants: names of those to judge; None for all.
-        threads: for the loader; None leaves it to the loader. The reference computes with one
-            thread, always, so that its vectors are the same from run to run.
+        threads: for the loader, one variant after the other; None for as many as there are cores to
+            use, and two variants at once: much of the work is too small for more than one core.
+            The reference computes with one thread, always, so that its vectors are the same from
+            run to run.
         policy: thresholds.
         sts_file: labelled sentence pairs, CSV or TSV, for the gate "sts-drop".
         on_progress: gets a line before each step.
@@ -74,11 +78,13 @@ def verify_bundle(  # noqa: PLR0913 - each is a choice of the caller's
         notes.append("no variant was judged: figures against another model mean nothing")
     else:
         labelled = sts.label(bench.reference, pairs) if pairs else None
-        for name in names:
-            say(f"judging {name}")
+
+        def judge_variant(name: str, bench: Bench = bench) -> VariantReport:
             subject = BundleSubject(bundle, manifest, name, threads=threads)
-            rules = policy.thresholds(name)
-            reports.append(judge_subject(subject, bench, rules, labelled))
+            return judge_subject(subject, bench, policy.thresholds(name), labelled)
+
+        at_once = 1 if threads else min(2, allowed_cores()[0])
+        reports = _judge_all(names, judge_variant, at_once, say)
     return Report(
         artifact=bundle.resolve().name,
         model=manifest.model.id,
@@ -91,6 +97,23 @@ def verify_bundle(  # noqa: PLR0913 - each is a choice of the caller's
         environment=describe(),
         seconds=time.perf_counter() - started,
     )
+
+
+def _judge_all(
+    names: Sequence[str], judge_variant: Callable[[str], VariantReport], at_once: int, say: Progress
+) -> list[VariantReport]:
+    """Judge every variant; the first that cannot be judged stops those that have not begun."""
+    with ThreadPoolExecutor(at_once, thread_name_prefix="verify") as pool:
+        judged = [pool.submit(judge_variant, name) for name in names]
+        reports = []
+        try:
+            for name, report in zip(names, judged, strict=True):
+                say(f"judging {name}")
+                reports.append(report.result())
+        finally:
+            for report in judged:
+                report.cancel()
+    return reports
 
 
 def measure(
