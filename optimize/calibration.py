@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -11,7 +11,7 @@ import onnx_ir as ir
 from minilm.runtime.errors import BuildFailed
 from threadpoolctl import threadpool_limits
 
-__all__ = ["Feed", "Statistics", "feeds", "statistics"]
+__all__ = ["Feed", "Statistics", "feeds", "sentence_vectors", "statistics"]
 
 _PERCENTILE: Final = 0.9999
 _BLOCK_TOKENS: Final = 2048
@@ -56,25 +56,37 @@ def statistics(
     One thread, in the order given: the sums are the same whatever the number of cores. Without
     `products` the sums of x xT, which cost most, are left empty.
     """
-    import onnxruntime as ort
-
     names = list(dict.fromkeys(value.name or "" for value in values))
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_BASIC
-    options.log_severity_level = 3
-    proto = ir.to_proto(model)
-    del proto.graph.output[:]
-    proto.graph.output.extend(type(proto.graph.input[0])(name=name) for name in names)
-    session = ort.InferenceSession(
-        proto.SerializeToString(), options, providers=["CPUExecutionProvider"]
-    )
+    session = _session(model, names)
     gathered = {name: _Gatherer(products=products) for name in names}
     with threadpool_limits(1):
         for feed in inputs:
             for name, array in zip(names, session.run(names, feed), strict=True):
                 gathered[name].add(array.reshape(-1, array.shape[-1]))
         return {name: gatherer.result() for name, gatherer in gathered.items()}
+
+
+def sentence_vectors(model: ir.Model, inputs: Sequence[Feed]) -> npt.NDArray[np.float64]:
+    """What `model` gives for `inputs`: float64, (texts, dimension), with one thread."""
+    session = _session(model, ["sentence_embedding"])
+    rows = [session.run(["sentence_embedding"], feed)[0][0] for feed in inputs]
+    return np.array(rows, np.float64)
+
+
+def _session(model: ir.Model, outputs: Sequence[str]) -> Any:
+    """A session on one thread that gives `outputs`, any values of the graph."""
+    import onnxruntime as ort
+
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_BASIC
+    options.log_severity_level = 3
+    proto = ir.to_proto(model)
+    del proto.graph.output[:]
+    proto.graph.output.extend(type(proto.graph.input[0])(name=name) for name in outputs)
+    return ort.InferenceSession(
+        proto.SerializeToString(), options, providers=["CPUExecutionProvider"]
+    )
 
 
 class _Gatherer:

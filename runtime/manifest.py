@@ -100,6 +100,8 @@ class Variant:
         backend: distribution that runs it ("onnxruntime", "openvino", "onnxruntime-gpu").
         backend_version: lowest release of it that runs this graph.
         instruction_sets: CPU or GPU features it is meant for, best first; empty means any.
+        float_layers: linear layers of an int8 graph that stay in floating point, as the search on
+            the calibration texts decided.
     """
 
     name: str
@@ -111,6 +113,7 @@ class Variant:
     backend: str
     backend_version: str
     instruction_sets: tuple[str, ...]
+    float_layers: tuple[str, ...] = ()
 
     @property
     def target(self) -> str:
@@ -147,6 +150,7 @@ class Variant:
                 **tensors,
                 "files": tuple(data["files"]),
                 "instruction_sets": tuple(data["instruction_sets"]),
+                "float_layers": tuple(data["float_layers"]),
             }
         )
 

@@ -121,10 +121,18 @@ def test_embed_on_no_bundle(tmp_path: Path) -> None:
 def test_ctrl_c_leaves_what_stood_there(bundle: Path, tmp_path: Path) -> None:
     output = tmp_path / "vectors.npy"
     output.write_text("before")
-    code = "import sys; from minilm.cli import main; sys.exit(main())"
+    # A child of tests that run in the background of a shell would ignore the signal.
+    code = (
+        "import signal, sys\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "from minilm.cli import main\n"
+        "sys.exit(main())\n"
+    )
     command = ["embed", "-i", "-", "-o", str(output), "-b", str(bundle), *CPU]
     with subprocess.Popen(
-        [sys.executable, "-c", code, *command], stdin=subprocess.PIPE, stderr=subprocess.PIPE
+        [sys.executable, "-c", code, *command],
+        stdin=subprocess.PIPE,
+        stderr=subprocess.PIPE,
     ) as process:
         deadline = time.monotonic() + 60
         while len(list(tmp_path.iterdir())) == 1 and time.monotonic() < deadline:

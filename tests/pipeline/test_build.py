@@ -216,8 +216,15 @@ def test_disk_full(tiny_model: Path, tmp_path: Path) -> None:
 def test_interrupt_in_mid_build(tiny_bundle: Path, tiny_model: Path, tmp_path: Path) -> None:
     output = Path(shutil.copytree(tiny_bundle, tmp_path / "out" / "bundle"))
     before = contents(output)
+    # A child of tests that run in the background of a shell would ignore the signal.
+    code = (
+        "import signal, sys\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "from minilm.cli import main\n"
+        "sys.exit(main())\n"
+    )
     process = subprocess.Popen(
-        [TOOLKIT, "build", "--model", str(tiny_model), "--output", str(output)],
+        [sys.executable, "-c", code, "build", "--model", str(tiny_model), "--output", str(output)],
         env=os.environ | {"MINILM_CACHE": str(tmp_path / "cache")},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
