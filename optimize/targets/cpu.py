@@ -70,7 +70,7 @@ def _quantized(model: ir.Model, exported: Exported, corpus: Sequence[str]) -> ir
     smoothed = statistics(model, _inputs(model), inputs)
 
     def round_weight(linear: Linear) -> Rounded:
-        return gptq(linear.weight, smoothed[linear.input.name or ""].gram)
+        return gptq(linear.weight, smoothed[linear.input.name or ""].gram, pairs=True)
 
     return run(
         model,

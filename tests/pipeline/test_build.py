@@ -166,8 +166,8 @@ def test_failed_gate_keeps_what_stood_there(
     output = Path(shutil.copytree(tiny_bundle, tmp_path / "bundle"))
     before = contents(output)
 
-    def ruin(weight: np.ndarray, gram: np.ndarray) -> rounding.Rounded:
-        rounded = rounding.gptq(weight, gram)
+    def ruin(weight: np.ndarray, gram: np.ndarray, *, pairs: bool) -> rounding.Rounded:
+        rounded = rounding.gptq(weight, gram, pairs=pairs)
         return rounding.Rounded(codes=rounded.codes[::-1].copy(), scale=rounded.scale)
 
     monkeypatch.setattr(cpu, "gptq", ruin)
