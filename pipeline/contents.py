@@ -36,7 +36,6 @@ _OPTIONAL: Final = (
 )
 _TOOLCHAIN: Final = (
     "minilm-toolkit",
-    "nncf",
     "numpy",
     "onnx",
     "onnx-ir",
