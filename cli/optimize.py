@@ -2,16 +2,19 @@
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from minilm.cli.options import CalibrationOption, ModelOption, VariantsOption, known_variants
 from minilm.runtime.manifest import VARIANTS
 
+if TYPE_CHECKING:
+    from minilm.optimize import Exported
+
 __all__ = ["command"]
 
 
-def command(
+def command(  # noqa: PLR0913 - one parameter an option
     graph: Annotated[Path, typer.Argument(help="fp32 ONNX graph that `toolkit export` wrote.")],
     *,
     model: ModelOption = None,
@@ -20,12 +23,21 @@ def command(
     ] = Path("optimized"),
     variants: VariantsOption = None,
     calibration: CalibrationOption = None,
+    explain: Annotated[
+        bool,
+        typer.Option(
+            "--explain",
+            help="Build nothing: measure what static int8 costs each layer, print the table and "
+            "write it as a picture, layers.svg.",
+        ),
+    ] = False,
 ) -> None:
     """Optimize an exported graph for each target and precision. Nothing is verified here.
 
     \b
     Example:
       toolkit optimize model.onnx --output optimized --variants cpu/int8
+      toolkit optimize model.onnx --output optimized --explain
     """
     names = known_variants(variants) or tuple(VARIANTS)
     if not graph.is_file():
@@ -40,6 +52,9 @@ def command(
         tokenizer=source.directory / "tokenizer.json",
         **asdict(source.architecture),
     )
+    if explain:
+        _explain(exported, corpus, output)
+        return
     built = []
     with steps() as step:
         for name in names:
@@ -52,5 +67,31 @@ def command(
             (variant.name, file, size((output / file).stat().st_size))
             for variant in built
             for file in variant.files
+        ],
+    )
+
+
+def _explain(exported: "Exported", corpus: tuple[str, ...] | None, output: Path) -> None:
+    from minilm import optimize
+    from minilm.cli.console import print_table, steps
+
+    with steps() as step:
+        step("measuring each layer")
+        layers, picture = optimize.explain(exported, corpus)
+    output.mkdir(parents=True, exist_ok=True)
+    path = output / "layers.svg"
+    path.write_text(picture, encoding="utf-8", newline="\n")
+    print_table(
+        f"static int8, openvino/int8 and cuda/int8; picture: {path}",
+        ("layer", "mean loss", "worst loss", "cost", "precision"),
+        [
+            (
+                layer.name,
+                f"{layer.mean_loss:.6f}",
+                f"{layer.worst_loss:.6f}",
+                f"{layer.cost:.1%}",
+                layer.precision,
+            )
+            for layer in layers
         ],
     )

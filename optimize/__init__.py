@@ -6,13 +6,17 @@ rewrites. Nothing is judged here: that is `minilm.verify`'s, which shares no cod
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from minilm.optimize.corpus import read_texts, texts
 from minilm.optimize.spec import Exported
 from minilm.runtime.extras import required
 from minilm.runtime.manifest import Variant
 
-__all__ = ["Exported", "build_variant", "read_texts"]
+if TYPE_CHECKING:
+    from minilm.optimize.report import LayerReport
+
+__all__ = ["Exported", "build_variant", "explain", "read_texts"]
 
 
 def build_variant(
@@ -38,3 +42,18 @@ def build_variant(
         known = [f"{name}/{p}" for name, module in TARGETS.items() for p in module.precisions]
         raise ValueError(f"unknown variant {name!r}; known: {', '.join(known)}")
     return TARGETS[target].build(exported, precision, bundle, corpus or texts())
+
+
+def explain(
+    exported: Exported, corpus: Sequence[str] | None = None
+) -> tuple[tuple["LayerReport", ...], str]:
+    """Measure why each layer has its precision: the figures, and the same as an SVG picture.
+
+    Raises:
+        BackendUnavailable: the extra `build` is not installed.
+        BuildFailed: no plan reaches the gate; names the layers tried and the best figures.
+    """
+    with required("build", "Explaining precisions"):
+        from minilm.optimize.report import explain_layers, to_svg
+    layers = explain_layers(exported, corpus or texts())
+    return layers, to_svg(layers)
