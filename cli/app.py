@@ -16,6 +16,7 @@ COMMANDS: Final = (
     "export",
     "optimize",
     "verify",
+    "compare",
     "inspect",
     "embed",
     "similarity",

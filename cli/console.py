@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final
 
-__all__ = ["counting", "note", "print_json", "print_table", "size", "steps"]
+__all__ = ["counting", "logging_on", "note", "print_json", "print_table", "size", "steps"]
 
 _DRAW_AFTER_SECONDS: Final = 1.0
 
@@ -55,19 +55,29 @@ def size(count: int) -> str:
     return f"{count / 1e3:.0f} kB" if count < 1e6 else f"{count / 1e6:.1f} MB"
 
 
+def logging_on() -> bool:
+    """Whether the user asked for a log: -v or --log-json."""
+    import logging
+
+    return bool(logging.getLogger("minilm").handlers)
+
+
 @contextmanager
-def steps() -> Iterator[Callable[[str], None]]:
+def steps(*, logged: bool = True) -> Iterator[Callable[[str], None]]:
     """Progress of work in named steps, few and long.
+
+    Args:
+        logged: whether the work logs its steps itself; if not, they are logged here.
 
     Yields:
         A function to call with each step's name: on a terminal it stands beside a spinner until
-        the next, elsewhere it is a line on standard error. Where the log says the same (-v,
-        --log-json) it does nothing.
+        the next, elsewhere it is a line on standard error. Where the user asked for a log (-v,
+        --log-json), it is there, once.
     """
-    import logging
+    if logging_on():
+        import logging
 
-    if logging.getLogger("minilm").handlers:
-        yield lambda _: None
+        yield (lambda _: None) if logged else logging.getLogger(__name__).info
         return
     if not sys.stderr.isatty():
         yield _plain_line

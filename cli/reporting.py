@@ -1,33 +1,89 @@
-"""A verification on the screen; `minilm.verify` writes it to files."""
+"""A verification on the screen, and which files it goes to; `minilm.verify` writes them."""
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
 
+import typer
 from minilm.cli.console import note, print_table, size
 
 if TYPE_CHECKING:
-    from minilm.verify import Report
+    from minilm.verify import Report, VariantReport
 
-__all__ = ["print_report"]
+__all__ = ["FORMATS", "ReportOptions", "print_policy", "print_report"]
+
+FORMATS: Final = ("json", "markdown", "html", "junit", "sarif", "github")
+"""Those of `minilm.verify.REPORT_FORMATS`, which --help would import NumPy for."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReportOptions:
+    """Where reports are written, and in which formats."""
+
+    directory: Annotated[
+        Path | None,
+        typer.Option("--report-dir", metavar="DIR", help="Write reports into this directory."),
+    ] = None
+    formats: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--report",
+            metavar="FORMAT",
+            help=f"Of {', '.join(FORMATS)}; repeated or with commas between. "
+            "Default: all but sarif and github.",
+        ),
+    ] = None
+
+    def check(self) -> None:
+        """Find out before the work starts whether they can be written.
+
+        Raises:
+            typer.BadParameter: an unknown format, or formats without a directory.
+            UsageError: the directory cannot be written.
+        """
+        for name in self._names():
+            if name not in FORMATS:
+                raise typer.BadParameter(
+                    f"no format {name!r}; known: {', '.join(FORMATS)}", param_hint="--report"
+                )
+        if self.directory is None:
+            if self.formats:
+                raise typer.BadParameter("say where to: --report-dir DIR", param_hint="--report")
+            return
+        from minilm.verify import check_writable
+
+        check_writable(self.directory)
+
+    def write(self, report: "Report") -> None:
+        """Write them, if any were asked for.
+
+        Raises:
+            UsageError: the directory cannot be written any more.
+        """
+        if self.directory is None:
+            return
+        from minilm.verify import write_reports
+
+        if self.formats:
+            write_reports(report, self.directory, formats=self._names())
+        else:
+            write_reports(report, self.directory)
+
+    def _names(self) -> list[str]:
+        parts = [part.strip() for name in self.formats or () for part in name.split(",")]
+        return list(dict.fromkeys(parts))
 
 
 def print_report(report: "Report", bundle: str) -> None:
     """Print a verification: a line a variant, the gates that failed, what was left out."""
     print_table(
-        f"{bundle} against {report.reference}",
+        f"{bundle} against {report.reference}, policy {report.policy}",
         ("variant", "gates", "cosine mean", "1st percentile", "minimum", "size", "seconds"),
         [
             (
                 variant.name,
                 f"{sum(gate.passed for gate in variant.gates)}/{len(variant.gates)} passed",
-                *(
-                    (
-                        f"{variant.parity.mean:.6f}",
-                        f"{variant.parity.p01:.6f}",
-                        f"{variant.parity.minimum:.6f}",
-                    )
-                    if variant.cosines
-                    else ("-", "-", "-")
-                ),
+                *_parity(variant),
                 size(variant.size_bytes),
                 f"{variant.seconds:.1f}",
             )
@@ -50,5 +106,32 @@ def print_report(report: "Report", bundle: str) -> None:
                 for where, gate in report.failures
             ],
         )
+        for where, gate in report.failures:
+            if gate.detail:
+                note(f"{where} {gate.name}: {gate.detail}")
     for text in report.notes:
         note(text)
+    for text in dict.fromkeys(text for variant in report.variants for text in variant.notes):
+        names = [variant.name for variant in report.variants if text in variant.notes]
+        note(f"{', '.join(names)}: {text}")
+
+
+def print_policy(report: "Report") -> None:
+    """Print what each gate asked of each variant; notes of the report say which were left out."""
+    asked = [
+        {gate.name: f"{gate.comparison} {gate.threshold:.6g}" for gate in variant.gates}
+        for variant in report.variants
+    ]
+    gates = dict.fromkeys(gate for each in asked for gate in each)
+    print_table(
+        f"policy {report.policy}",
+        ("gate", *(variant.name for variant in report.variants)),
+        [(gate, *(each.get(gate, "left out") for each in asked)) for gate in gates],
+    )
+
+
+def _parity(variant: "VariantReport") -> tuple[str, str, str]:
+    if not variant.cosines:
+        return ("-", "-", "-")
+    found = variant.parity
+    return (f"{found.mean:.6f}", f"{found.p01:.6f}", f"{found.minimum:.6f}")

@@ -1,6 +1,7 @@
 """`toolkit verify`."""
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,11 +10,12 @@ from minilm.cli.options import (
     DEFAULT_BUNDLE,
     BundleArgument,
     JsonOption,
-    VariantsOption,
+    flattened,
     known_variants,
 )
-from minilm.cli.reporting import print_report
-from minilm.runtime.errors import GateFailed
+from minilm.cli.reporting import ReportOptions, print_policy, print_report
+from minilm.runtime.errors import GateFailed, InvalidArtifact
+from minilm.runtime.manifest import MANIFEST_NAME, VARIANTS
 
 if TYPE_CHECKING:
     from minilm.verify import Report
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 
+@flattened
 def command(  # noqa: PLR0913 - one parameter an option
     bundle: BundleArgument = DEFAULT_BUNDLE,
     *,
@@ -32,41 +35,109 @@ def command(  # noqa: PLR0913 - one parameter an option
             "Default: the installed ones, or the bundle's golden vectors without torch.",
         ),
     ] = None,
-    variants: VariantsOption = None,
+    variants: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--variants",
+            "--variant",
+            metavar="NAME",
+            help="Only these, repeated or with commas between: "
+            f"{', '.join(VARIANTS)}. Of a directory that another tool wrote: paths of its graphs.",
+        ),
+    ] = None,
+    policy: Annotated[
+        Path | None,
+        typer.Option(
+            "--policy",
+            metavar="FILE",
+            help="TOML that sets thresholds, or switches a gate off with false: a section for a "
+            'variant ["cpu/int8"], a precision [int8] or all ["*"], and lines such as '
+            "cosine-min = 0.995. Its thresholds are printed.",
+        ),
+    ] = None,
+    sts: Annotated[
+        Path | None,
+        typer.Option(
+            "--sts",
+            metavar="FILE",
+            help="Labelled pairs for the gate sts-drop: rows of sentence, sentence, score; "
+            "CSV, or TSV if the name ends in .tsv.",
+        ),
+    ] = None,
     threads: Annotated[
         int | None, typer.Option("--threads", min=1, help="Default: all that are allowed.")
     ] = None,
-    report_dir: Annotated[
-        Path | None,
-        typer.Option("--report-dir", help="Write the report here: JSON, Markdown, HTML, JUnit."),
-    ] = None,
+    reports: ReportOptions,
     as_json: JsonOption = False,
 ) -> None:
     """Compare every variant of a bundle with the original. Exit code 1 if a gate fails.
 
+    A directory in the Hugging Face layout that another tool wrote is judged too: name its graph.
+    `toolkit -v verify` prints every threshold.
+
     \b
     Example:
       toolkit verify artifacts/all-MiniLM-L6-v2
-      toolkit verify --variants cpu/int8 --report-dir report --json
+      toolkit verify --variants cpu/int8 --policy strict.toml --sts stsb.csv
+      toolkit verify --report-dir report --report junit --report sarif
+      toolkit verify path/to/dir --variant onnx/model_qint8_avx512_vnni.onnx
     """
-    names = known_variants(variants)
+    foreign = bundle.is_dir() and not (bundle / MANIFEST_NAME).is_file()
+    names = None if foreign else known_variants(variants)
+    reports.check()
     from minilm import verify
-    from minilm.cli.console import print_json, steps
+    from minilm.cli.console import logging_on, print_json, steps
 
-    if report_dir is not None:
-        verify.check_writable(report_dir)
-    with steps() as step:
-        report = verify.verify_bundle(
-            bundle, against=against, variants=names, threads=threads, on_progress=step
-        )
-        if report_dir is not None:
-            verify.write_reports(report, report_dir)
+    rules = verify.BUILT_IN if policy is None else verify.load_policy(policy)
+    with steps(logged=False) as step:
+        if foreign:
+            report = verify.verify_foreign(
+                bundle,
+                graphs=_graphs(bundle, variants),
+                against=against,
+                threads=threads,
+                policy=rules,
+                sts_file=sts,
+                on_progress=step,
+            )
+        else:
+            report = verify.verify_bundle(
+                bundle,
+                against=against,
+                variants=names,
+                threads=threads,
+                policy=rules,
+                sts_file=sts,
+                on_progress=step,
+            )
+        reports.write(report)
     if as_json:
         print_json(json.loads(report.to_json()))
     else:
         print_report(report, str(bundle))
+        if policy is not None or logging_on():
+            print_policy(report)
     if not report.passed:
         raise GateFailed(f"{bundle} is not the original's equal: {_failed(report)}")
+
+
+def _graphs(directory: Path, asked: Iterable[str] | None) -> list[str]:
+    """The graphs that were named.
+
+    Raises:
+        InvalidArtifact: none was: a bundle that lost its manifest must not pass as another tool's.
+    """
+    from minilm.verify import find_graphs
+
+    names = [part.strip() for name in asked or () for part in name.split(",")]
+    if not names:
+        found = find_graphs(directory)
+        raise InvalidArtifact(
+            f"{directory} has no {MANIFEST_NAME}: it is not a bundle that `toolkit build` made; "
+            f"to judge what another tool made, name a graph: --variant {found[0]}"
+            + (f" (others: {', '.join(found[1:])})" if found[1:] else "")
+        )
+    return list(dict.fromkeys(names))
 
 
 def _failed(report: "Report") -> str:

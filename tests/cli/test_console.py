@@ -3,7 +3,7 @@
 import logging
 
 import pytest
-from minilm.cli.console import counting, print_json, print_table, size, steps
+from minilm.cli.console import counting, logging_on, print_json, print_table, size, steps
 
 
 def test_a_plain_table_is_aligned(capsys: pytest.CaptureFixture[str]) -> None:
@@ -63,6 +63,18 @@ def test_steps_leave_it_to_the_log(
     with steps() as step:
         step("export")
     assert capsys.readouterr() == ("", "")
+
+
+def test_steps_that_the_work_does_not_log(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert not logging_on()
+    monkeypatch.setattr(logging.getLogger("minilm"), "handlers", [caplog.handler])
+    assert logging_on()
+    caplog.set_level(logging.INFO, "minilm")
+    with steps(logged=False) as step:
+        step("judging cpu/int8")
+    assert "judging cpu/int8" in caplog.messages
 
 
 def test_steps_are_drawn_on_a_terminal(
