@@ -37,8 +37,12 @@ def run_all(source: Iterator[_T], work: Callable[[_T], None], *, workers: int) -
     for helper in helpers:
         helper.start()
     loop()
-    for helper in helpers:
-        helper.join()
+    try:
+        for helper in helpers:
+            helper.join()
+    except BaseException as error:  # Ctrl-C: the helpers end with their batch, not with the source
+        errors.append(error)
+        raise
     if errors:
         raise errors[0]
 

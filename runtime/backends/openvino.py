@@ -29,6 +29,12 @@ _COMMON: Final = 4
 
 _Shape = tuple[int, int]
 
+# OpenVINO's binding fills tables of NumPy's types at the first use, under a guard of C++ that it
+# waits for with the interpreter lock held: two threads there at once wait for each other for ever
+# (seen in 2026.4.1). So the first batch of a process runs alone.
+_first = threading.Lock()
+_first_done = threading.Event()
+
 
 @dataclass(frozen=True, kw_only=True)
 class OpenVinoOptions:
@@ -125,7 +131,13 @@ class _OpenVinoSession:
         return next(width for width in self._widths if width >= tokens)
 
     def run(self, ids: npt.NDArray[np.int64], mask: npt.NDArray[np.int64]) -> Vectors:
-        return self._graph_for((ids.shape[0], ids.shape[1])).run(ids, mask)
+        graph = self._graph_for((ids.shape[0], ids.shape[1]))
+        if _first_done.is_set():
+            return graph.run(ids, mask)
+        with _first:
+            vectors = graph.run(ids, mask)
+            _first_done.set()
+        return vectors
 
     def _graph_for(self, shape: _Shape) -> _Compiled:
         """The graph of that very shape if there is one or it is time to have it."""
