@@ -1,4 +1,19 @@
-"""How a text that is longer than the model reads is cut into windows."""
+"""How a text that is longer than the model reads is cut into windows.
+
+What is lost: the 24 longest paragraphs of `optimize/calibration.txt` (over 800 characters, 253
+tokens on average), joined by 2, 4 and 8 (for each i, paragraphs i, i + 3, i + 6, ... of the 24,
+round the end), embedded with all-MiniLM-L6-v2, cpu/fp32. Mean cosine of the whole with its first
+part, with its later parts, and with the paragraphs that are not in it:
+
+    parts  tokens  truncate              mean
+                   first  later  other   first  later  other
+    2         505   0.99   0.15   0.13    0.68   0.74   0.18
+    4        1010   0.99   0.14   0.13    0.54   0.56   0.23
+    8        2020   0.99   0.13   0.13    0.45   0.47   0.28
+
+A truncated text is as far from its later parts as from strangers. By the mean, 100, 89 and 50% of
+parts are nearer than the nearest stranger: beyond some four windows, search in `chunks`.
+"""
 
 from dataclasses import dataclass
 from typing import Final, Literal, get_args
