@@ -1,9 +1,11 @@
 """What every variant of a bundle is held against, and the gates of the bundle as a whole."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from minilm.runtime.errors import BackendUnavailable
 from minilm.runtime.manifest import MANIFEST_NAME, Manifest
 from minilm.verify import corpus
 from minilm.verify.gates import Measured, judge
@@ -14,7 +16,7 @@ from minilm.verify.report import GateResult, TextInfo, shorten
 from minilm.verify.tokens import counter, open_tokenizer
 from minilm.verify.trial import Tokens
 
-__all__ = ["Bench", "identify", "judge_bundle", "judge_tokenizer", "set_up"]
+__all__ = ["Bench", "corpus_note", "identify", "judge_bundle", "judge_tokenizer", "set_up"]
 
 _GOLDEN_MIN: Final = 0.999999
 
@@ -70,13 +72,28 @@ def identify(
     return reference, judge("reference", Measured(figure=not same, worst=worst, detail=detail), 0)
 
 
-def set_up(bundle: Path, reference: Reference) -> Bench:
-    """Embed the corpus with the original and tokenize it as the bundle does."""
+def set_up(bundle: Path, reference: Reference, own: Sequence[str] | None = None) -> Bench:
+    """Embed the corpus with the original and tokenize it as the bundle does.
+
+    Args:
+        bundle: has the tokenizer.
+        reference: the original.
+        own: texts in place of the built-in corpus's written ones.
+
+    Raises:
+        BackendUnavailable: golden vectors cannot vouch for texts of one's own.
+        InvalidArtifact: there is no usable tokenizer.
+    """
     limit = reference.max_tokens
-    if isinstance(reference, GoldenReference):
+    if not isinstance(reference, GoldenReference):
+        samples = corpus.samples(limit, counter(bundle), own)
+    elif own is None:
         samples = reference.samples
     else:
-        samples = corpus.samples(limit, counter(bundle))
+        raise BackendUnavailable(
+            f"a corpus of one's own needs the original, {GOLDEN_NAME} knows only its own texts: "
+            'pip install "minilm-toolkit[build]"'
+        )
     texts = [sample.text for sample in samples]
     return Bench(
         samples=samples,
@@ -84,6 +101,11 @@ def set_up(bundle: Path, reference: Reference) -> Bench:
         vectors=reference.encode(texts),
         tokens=Tokens(open_tokenizer(bundle), texts, limit),
     )
+
+
+def corpus_note(used: str) -> str:
+    """What a report says of a corpus of the user's own."""
+    return f"the built-in corpus: left out for {used}; its texts around the model's limit stay"
 
 
 def judge_bundle(

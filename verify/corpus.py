@@ -39,7 +39,9 @@ class Sample:
 
 
 def samples(
-    limit: int = DEFAULT_LIMIT, count: Callable[[str], int] | None = None
+    limit: int = DEFAULT_LIMIT,
+    count: Callable[[str], int] | None = None,
+    own: Sequence[str] | None = None,
 ) -> tuple[Sample, ...]:
     """The corpus for a model that reads `limit` tokens.
 
@@ -47,22 +49,24 @@ def samples(
         limit: tokens, special ones included.
         count: tokens of a text, special ones included, never cut. Without it every word of the
             texts of exact length counts as one token, which holds for the default vocabulary.
+        own: texts of the user's, in place of the written ones.
 
     Returns:
-        The written texts, then texts that end just before, at and after half the limit (128 for
-        the default model, where wrong conversions cut) and the limit, then two far over it.
+        The written texts (or the user's, without any that follow), then texts that end just before,
+        at and after half the limit (128 for the default model, where wrong conversions cut) and the
+        limit, then two far over it.
     """
     middle = limit // 2
     around = {n + step for n in (middle, limit) for step in range(-2, 3)}
     lengths = [n for n in sorted(around | {2 * limit, 6 * limit}) if n > 2]
     counter = count or _count_words
-    return (
-        *(Sample(text=text, category=category) for category, text in _written()),
-        *(
-            Sample(text=exact(n, counter, start=7 * place), category=f"length-{n}")
-            for place, n in enumerate(lengths)
-        ),
-    )
+    made = [
+        Sample(text=exact(n, counter, start=7 * place), category=f"length-{n}")
+        for place, n in enumerate(lengths)
+    ]
+    known = {sample.text for sample in made}
+    chosen = _written() if own is None else [("own", text) for text in own if text not in known]
+    return (*(Sample(text=text, category=category) for category, text in chosen), *made)
 
 
 def texts() -> tuple[str, ...]:

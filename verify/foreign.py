@@ -14,7 +14,8 @@ import numpy as np
 from minilm.runtime.errors import BackendUnavailable, InvalidArtifact
 from minilm.runtime.host import allowed_cores
 from minilm.verify import inspection, sts
-from minilm.verify.bench import Bench, judge_tokenizer, set_up
+from minilm.verify.bench import Bench, corpus_note, judge_tokenizer, set_up
+from minilm.verify.corpus_file import read_texts
 from minilm.verify.environment import describe
 from minilm.verify.gates import Measured, judge
 from minilm.verify.graphs import Graph, named, open_graph, pad
@@ -39,6 +40,7 @@ def verify_foreign(  # noqa: PLR0913 - each is a choice of the caller's
     threads: int | None = None,
     policy: Policy = BUILT_IN,
     sts_file: Path | None = None,
+    corpus_file: Path | None = None,
     on_progress: Progress | None = None,
 ) -> Report:
     """Hold graphs of a directory without a manifest against the original.
@@ -50,6 +52,7 @@ def verify_foreign(  # noqa: PLR0913 - each is a choice of the caller's
         threads: for the graphs; None for as many as there are cores to use.
         policy: thresholds; a graph counts as int8, fp16 or fp32 by how its weights are stored.
         sts_file: labelled sentence pairs, CSV or TSV.
+        corpus_file: texts of one's own, as for `verify_bundle`.
         on_progress: gets a line before each step.
 
     Raises:
@@ -62,12 +65,14 @@ def verify_foreign(  # noqa: PLR0913 - each is a choice of the caller's
     names = list(graphs) if graphs is not None else find_graphs(directory)
     subjects = [ForeignSubject(directory, name, threads=threads) for name in names]
     pairs = sts.read_pairs(sts_file) if sts_file else None
+    own, used = read_texts(corpus_file) if corpus_file else (None, "")
     reference = _reference(against)
     say(f"embedding the corpus with {reference.name}")
-    bench = set_up(directory, reference)
+    bench = set_up(directory, reference, own)
     gates = [_facts(subjects[0], bench), judge_tokenizer(bench)]
     reports: list[VariantReport] = []
     notes = ["gates integrity and reference: left out, since there is no manifest"]
+    notes += [corpus_note(used)] if used else []
     if _dimension(subjects[0], bench) == bench.vectors.shape[1]:
         labelled = sts.label(reference, pairs) if pairs else None
         for subject in subjects:

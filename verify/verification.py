@@ -9,7 +9,8 @@ from minilm.runtime import integrity
 from minilm.runtime.host import allowed_cores
 from minilm.runtime.manifest import read
 from minilm.verify import corpus, sts
-from minilm.verify.bench import Bench, identify, judge_bundle, set_up
+from minilm.verify.bench import Bench, corpus_note, identify, judge_bundle, set_up
+from minilm.verify.corpus_file import read_texts
 from minilm.verify.environment import describe
 from minilm.verify.gates import Measured, judge
 from minilm.verify.judging import judge_subject
@@ -33,6 +34,7 @@ def verify_bundle(  # noqa: PLR0913 - each is a choice of the caller's
     threads: int | None = None,
     policy: Policy = BUILT_IN,
     sts_file: Path | None = None,
+    corpus_file: Path | None = None,
     on_progress: Progress | None = None,
 ) -> Report:
     """Hold a bundle against the original. A failed gate is in the report, not an exception.
@@ -48,12 +50,16 @@ def verify_bundle(  # noqa: PLR0913 - each is a choice of the caller's
             run to run.
         policy: thresholds.
         sts_file: labelled sentence pairs, CSV or TSV, for the gate "sts-drop".
+        corpus_file: texts of one's own, one a line, in place of the written ones of the built-in
+            corpus; those around the limit stay, for the gates that need them.
         on_progress: gets a line before each step.
 
     Raises:
         InvalidArtifact: the bundle is damaged, or has no such variant.
         SourceError: there is no such reference.
-        BackendUnavailable: a variant cannot run here, or `against` is given without PyTorch.
+        BackendUnavailable: a variant cannot run here, or `against` or `corpus_file` is given
+            without PyTorch.
+        UsageError: `sts_file` or `corpus_file` cannot be used.
     """
     started = time.perf_counter()
     say = on_progress or (lambda _: None)
@@ -63,6 +69,7 @@ def verify_bundle(  # noqa: PLR0913 - each is a choice of the caller's
     for name in names:
         manifest.variant(name)
     pairs = sts.read_pairs(sts_file) if sts_file else None
+    own, used = read_texts(corpus_file) if corpus_file else (None, "")
     integrity.check(bundle, manifest, "full")
     files = judge("integrity", Measured(figure=0, detail=f"{len(manifest.files)} files"), 0)
 
@@ -71,9 +78,10 @@ def verify_bundle(  # noqa: PLR0913 - each is a choice of the caller's
     bench: Bench | None = None
     if identity.passed and reference is not None:
         say(f"embedding the corpus with {reference.name}")
-        bench = set_up(bundle, reference)
+        bench = set_up(bundle, reference, own)
         found, notes = judge_bundle(bundle, manifest, bench)
         gates += found
+        notes += [corpus_note(used)] if used else []
     if bench is None or bench.vectors.shape[1] != manifest.model.dimension:
         notes.append("no variant was judged: figures against another model mean nothing")
     else:
