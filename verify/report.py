@@ -174,6 +174,12 @@ class Report:
 
         return render(self)
 
+    def to_github(self) -> str:
+        """GitHub's workflow commands: an annotation per failed gate."""
+        from minilm.verify.report_github import render
+
+        return render(self)
+
 
 def shorten(text: str, limit: int = 72) -> str:
     """`text` on one line of at most `limit` characters, with what cannot be seen escaped."""

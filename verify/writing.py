@@ -17,6 +17,7 @@ REPORT_FORMATS: Final[Mapping[str, tuple[str, Callable[[Report], str]]]] = {
     "html": ("report.html", Report.to_html),
     "junit": ("junit.xml", Report.to_junit),
     "sarif": ("report.sarif", Report.to_sarif),
+    "github": ("github.txt", Report.to_github),
 }
 """Format to the name of its file and the function that writes it."""
 

@@ -209,11 +209,31 @@ def test_sarif_has_a_result_per_failed_gate() -> None:
     assert json.loads(make(figure=0.995).to_sarif())["runs"][0]["results"] == []
 
 
+def test_github_annotates_each_failed_gate() -> None:
+    error, verdict, *notes = make(worst="50%, a:b").to_github().splitlines()
+    assert error == (
+        "::error title=all-MiniLM-L6-v2 cpu/int8%3A cosine-min failed::"
+        "0.98, asked for at least 0.99: lowest cosine to the original%0A"
+        "Worst: 50%25, a:b%0Aseen%0AAdvice: see the text: long ones point to the limit, "
+        "odd ones to the tokenizer"
+    )
+    assert verdict.startswith("::notice title=all-MiniLM-L6-v2%3A failed 1 of 3 gates::")
+    assert notes == [
+        "::notice title=all-MiniLM-L6-v2 bundle::gate golden: left out",
+        "::notice title=all-MiniLM-L6-v2 cpu/int8::gate top10: switched off by the policy",
+    ]
+    passed = make(figure=0.995).to_github().splitlines()
+    assert passed[0].startswith("::notice title=all-MiniLM-L6-v2%3A passed all 3 gates::")
+
+
 @given(text=st.text(max_size=200), figure=st.floats(-1, 1) | st.just(float("nan")))
 def test_any_text_can_be_reported(text: str, figure: float) -> None:
     report = make(figure=figure, worst=text)
     for _, render in REPORT_FORMATS.values():
         render(report).encode("utf-8")
+    # A line that does not begin so would be a command of the text's own.
+    lines = report.to_github().split("\n")[:-1]
+    assert all(line.startswith(("::error title=", "::notice title=")) for line in lines)
     ET.fromstring(report.to_junit())
     page = Page()
     page.feed(report.to_html())
