@@ -11,7 +11,7 @@ from minilm.optimize.static import plan
 
 __all__ = ["LayerReport", "explain_layers", "to_svg"]
 
-_LABEL, _BAR, _ROW, _TOP = 190, 300, 20, 64
+_LABEL, _BAR, _ROW, _TOP = 220, 300, 20, 64
 
 
 @dataclass(frozen=True, kw_only=True)
