@@ -49,8 +49,8 @@ class _OnnxSession:
         options.intra_op_num_threads = 1
         options.inter_op_num_threads = 1
         # The graphs for the CPU are optimized when they are built, and better: ONNX Runtime finds
-        # nothing in them that runs faster, and at level BASIC looks for it for 6 of 26 ms of
-        # loading int8 (medians of 9; speed within 2% at all levels, short texts and long).
+        # nothing in them that runs faster, short texts or long, and at level BASIC looks for it
+        # for 6 of the 26 ms that loading int8 takes (medians of 9).
         if variant.target == "cpu":
             options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
         options.log_severity_level = _LOG_ERRORS_ONLY
