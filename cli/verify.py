@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -64,6 +65,14 @@ def command(  # noqa: PLR0913 - one parameter an option
             "CSV, or TSV if the name ends in .tsv.",
         ),
     ] = None,
+    corpus: Annotated[
+        Path | None,
+        typer.Option(
+            "--corpus",
+            metavar="FILE",
+            help="Texts of your own to compare by, UTF-8, one a line. Default: the built-in ones.",
+        ),
+    ] = None,
     threads: Annotated[
         int | None, typer.Option("--threads", min=1, help="Default: all that are allowed.")
     ] = None,
@@ -89,27 +98,21 @@ def command(  # noqa: PLR0913 - one parameter an option
     from minilm.cli.console import logging_on, print_json, steps
 
     rules = verify.BUILT_IN if policy is None else verify.load_policy(policy)
+    judge = (
+        partial(verify.verify_foreign, graphs=_graphs(bundle, variants))
+        if foreign
+        else partial(verify.verify_bundle, variants=names)
+    )
     with steps(logged=False) as step:
-        if foreign:
-            report = verify.verify_foreign(
-                bundle,
-                graphs=_graphs(bundle, variants),
-                against=against,
-                threads=threads,
-                policy=rules,
-                sts_file=sts,
-                on_progress=step,
-            )
-        else:
-            report = verify.verify_bundle(
-                bundle,
-                against=against,
-                variants=names,
-                threads=threads,
-                policy=rules,
-                sts_file=sts,
-                on_progress=step,
-            )
+        report = judge(
+            bundle,
+            against=against,
+            threads=threads,
+            policy=rules,
+            sts_file=sts,
+            corpus_file=corpus,
+            on_progress=step,
+        )
         reports.write(report)
     if as_json:
         print_json(json.loads(report.to_json()))
@@ -141,4 +144,7 @@ def _graphs(directory: Path, asked: Iterable[str] | None) -> list[str]:
 
 
 def _failed(report: "Report") -> str:
-    return ", ".join(f"{where} {gate.name}" for where, gate in report.failures)
+    gates: dict[str, list[str]] = {}
+    for where, gate in report.failures:
+        gates.setdefault(where, []).append(gate.name)
+    return "; ".join(f"{where} {', '.join(names)}" for where, names in gates.items())

@@ -215,6 +215,7 @@ def test_verify_prints_a_line_a_variant(verified: list[dict[str, Any]]) -> None:
             "threads": None,
             "policy": BUILT_IN,
             "sts_file": None,
+            "corpus_file": None,
         }
     ]
     assert result.stdout.startswith("good against the original, policy built-in\n")
@@ -226,7 +227,7 @@ def test_verify_passes_options_on(verified: list[dict[str, Any]], tmp_path: Path
     policy.write_text("[int8]\ncosine-min = 0.995\n", encoding="utf-8")
     result = toolkit(
         "verify", "--against", "org/name", "--variants", "cuda/int8,cpu/int8", "--threads", "2",
-        "--policy", policy, "--sts", "pairs.csv",
+        "--policy", policy, "--sts", "pairs.csv", "--corpus", "texts.txt",
     )  # fmt: skip
     assert result.exit_code == 0
     (options,) = verified
@@ -236,6 +237,7 @@ def test_verify_passes_options_on(verified: list[dict[str, Any]], tmp_path: Path
         "variants": ("cpu/int8", "cuda/int8"),
         "threads": 2,
         "sts_file": Path("pairs.csv"),
+        "corpus_file": Path("texts.txt"),
     }
 
 
@@ -268,18 +270,20 @@ def test_what_a_variant_leaves_out_is_said_once(
     variants = (
         replace(variant, notes=("gate sts-drop: left out", "alone")),
         replace(variant, name="cuda/int8", notes=("gate sts-drop: left out",), cosines=()),
-        replace(variant, name="cpu/fp32", gates=(detailed,)),
+        replace(variant, name="cpu/fp32", gates=(detailed, replace(detailed, name="kendall"))),
     )
     monkeypatch.setattr(
         "minilm.verify.verify_bundle", lambda *_, **__: replace(REPORT, variants=variants)
     )
     result = toolkit("verify", "good")
     assert result.exit_code == 1
-    assert result.stderr.splitlines()[:-1] == [
+    assert result.stderr.splitlines() == [
         "note: cpu/fp32 cosine-min: lost in the middle",
+        "note: cpu/fp32 kendall: lost in the middle",
         "note: gate golden: left out",
         "note: cpu/int8, cuda/int8: gate sts-drop: left out",
         "note: cpu/int8: alone",
+        "error: good is not the original's equal: cpu/fp32 cosine-min, kendall",
     ]
 
 

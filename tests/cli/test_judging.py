@@ -95,6 +95,14 @@ def test_labelled_pairs_with_a_bad_row(tiny_bundle: Path, tmp_path: Path) -> Non
     assert not report.exists()
 
 
+def test_a_corpus_that_is_not_utf_8(tiny_bundle: Path, tmp_path: Path) -> None:
+    corpus = tmp_path / "texts.txt"
+    corpus.write_bytes(b"fine\n\xff\n")
+    result = toolkit("verify", tiny_bundle, "--corpus", corpus)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert str(corpus) in result.stderr.splitlines()[-1]
+
+
 @pytest.mark.usefixtures("no_work")
 def test_a_report_path_that_cannot_be_written(tiny_bundle: Path, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
