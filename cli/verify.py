@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -24,10 +25,10 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 
-@flattened
-def command(  # noqa: PLR0913 - one parameter an option
-    bundle: BundleArgument = DEFAULT_BUNDLE,
-    *,
+@dataclass(frozen=True, kw_only=True)
+class Yardstick:
+    """What a bundle is held against. `flattened` turns each field into an option."""
+
     against: Annotated[
         str | None,
         typer.Option(
@@ -35,7 +36,72 @@ def command(  # noqa: PLR0913 - one parameter an option
             help="PyTorch weights to compare with: a directory or a Hub id. "
             "Default: the installed ones, or the bundle's golden vectors without torch.",
         ),
-    ] = None,
+    ] = None
+    policy: Annotated[
+        Path | None,
+        typer.Option(
+            "--policy",
+            metavar="FILE",
+            help="TOML that sets thresholds, or switches a gate off with false: a section for a "
+            'variant ["cpu/int8"], a precision [int8] or all ["*"], and lines such as '
+            "cosine-min = 0.995. Its thresholds are printed.",
+        ),
+    ] = None
+    sts: Annotated[
+        Path | None,
+        typer.Option(
+            "--sts",
+            metavar="FILE",
+            help="Labelled pairs for the gate sts-drop: rows of sentence, sentence, score; "
+            "CSV, or TSV if the name ends in .tsv.",
+        ),
+    ] = None
+    corpus: Annotated[
+        Path | None,
+        typer.Option(
+            "--corpus",
+            metavar="FILE",
+            help="Texts of your own to compare by, UTF-8, one a line. Default: the built-in ones.",
+        ),
+    ] = None
+    threads: Annotated[
+        int | None, typer.Option("--threads", min=1, help="Default: all that are allowed.")
+    ] = None
+
+    def judge(self, bundle: Path, variants: list[str] | None) -> "Report":
+        """Judge a bundle, or a directory of another tool's.
+
+        Raises:
+            typer.BadParameter: a variant is unknown.
+            ToolkitError: as `verify_bundle`, `verify_foreign` and `load_policy`.
+        """
+        foreign = bundle.is_dir() and not (bundle / MANIFEST_NAME).is_file()
+        names = None if foreign else known_variants(variants)
+        from minilm import verify
+        from minilm.cli.console import steps
+
+        policy = verify.BUILT_IN if self.policy is None else verify.load_policy(self.policy)
+        judge = (
+            partial(verify.verify_foreign, graphs=_graphs(bundle, variants))
+            if foreign
+            else partial(verify.verify_bundle, variants=names)
+        )
+        with steps(logged=False) as step:
+            return judge(
+                bundle,
+                against=self.against,
+                threads=self.threads,
+                policy=policy,
+                sts_file=self.sts,
+                corpus_file=self.corpus,
+                on_progress=step,
+            )
+
+
+@flattened
+def command(
+    bundle: BundleArgument = DEFAULT_BUNDLE,
+    *,
     variants: Annotated[
         list[str] | None,
         typer.Option(
@@ -46,36 +112,7 @@ def command(  # noqa: PLR0913 - one parameter an option
             f"{', '.join(VARIANTS)}. Of a directory that another tool wrote: paths of its graphs.",
         ),
     ] = None,
-    policy: Annotated[
-        Path | None,
-        typer.Option(
-            "--policy",
-            metavar="FILE",
-            help="TOML that sets thresholds, or switches a gate off with false: a section for a "
-            'variant ["cpu/int8"], a precision [int8] or all ["*"], and lines such as '
-            "cosine-min = 0.995. Its thresholds are printed.",
-        ),
-    ] = None,
-    sts: Annotated[
-        Path | None,
-        typer.Option(
-            "--sts",
-            metavar="FILE",
-            help="Labelled pairs for the gate sts-drop: rows of sentence, sentence, score; "
-            "CSV, or TSV if the name ends in .tsv.",
-        ),
-    ] = None,
-    corpus: Annotated[
-        Path | None,
-        typer.Option(
-            "--corpus",
-            metavar="FILE",
-            help="Texts of your own to compare by, UTF-8, one a line. Default: the built-in ones.",
-        ),
-    ] = None,
-    threads: Annotated[
-        int | None, typer.Option("--threads", min=1, help="Default: all that are allowed.")
-    ] = None,
+    yardstick: Yardstick,
     reports: ReportOptions,
     as_json: JsonOption = False,
 ) -> None:
@@ -91,34 +128,16 @@ def command(  # noqa: PLR0913 - one parameter an option
       toolkit verify --report-dir report --report junit --report sarif
       toolkit verify path/to/dir --variant onnx/model_qint8_avx512_vnni.onnx
     """
-    foreign = bundle.is_dir() and not (bundle / MANIFEST_NAME).is_file()
-    names = None if foreign else known_variants(variants)
     reports.check()
-    from minilm import verify
-    from minilm.cli.console import logging_on, print_json, steps
+    report = yardstick.judge(bundle, variants)
+    reports.write(report)
+    from minilm.cli.console import logging_on, print_json
 
-    rules = verify.BUILT_IN if policy is None else verify.load_policy(policy)
-    judge = (
-        partial(verify.verify_foreign, graphs=_graphs(bundle, variants))
-        if foreign
-        else partial(verify.verify_bundle, variants=names)
-    )
-    with steps(logged=False) as step:
-        report = judge(
-            bundle,
-            against=against,
-            threads=threads,
-            policy=rules,
-            sts_file=sts,
-            corpus_file=corpus,
-            on_progress=step,
-        )
-        reports.write(report)
     if as_json:
         print_json(json.loads(report.to_json()))
     else:
         print_report(report, str(bundle))
-        if policy is not None or logging_on():
+        if yardstick.policy is not None or logging_on():
             print_policy(report)
     if not report.passed:
         raise GateFailed(f"{bundle} is not the original's equal: {_failed(report)}")
