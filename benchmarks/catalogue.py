@@ -117,6 +117,7 @@ ENTRIES: Final[tuple[Entry, ...]] = (
         module="fastembed",
         folder="flat",
         requires="fastembed",
+        note="runs the fp32 graph that sentence-transformers exports",
         options={"model": MODEL_ID},
         start=(
             "import sys; from fastembed import TextEmbedding; "
@@ -130,6 +131,7 @@ ENTRIES: Final[tuple[Entry, ...]] = (
         module="light_embed",
         folder="flat",
         requires="light-embed",
+        note="runs the fp32 graph that sentence-transformers exports",
         options={"onnx_file": "model.onnx", "pooling_mode": "mean"},
         start=(
             "import sys; from light_embed import TextEmbedding; TextEmbedding(sys.argv[1], "

@@ -115,5 +115,7 @@ def _hub(weights: Path, onnx: Path, folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    os.environ["HF_HUB_OFFLINE"] = "1"
-    main(*(Path(argument) for argument in sys.argv[1:4]))
+    # Libraries fill caches of their own; the one that EmbedAnything gets is to hold nothing else.
+    with tempfile.TemporaryDirectory() as caches:
+        os.environ.update({"HF_HUB_OFFLINE": "1", "HF_HOME": caches, "HF_HUB_CACHE": caches})
+        main(*(Path(argument) for argument in sys.argv[1:4]))

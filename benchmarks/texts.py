@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-__all__ = ["Texts", "TextsError", "built_in", "fill", "read_texts", "thinned"]
+__all__ = ["CALIBRATION", "Texts", "TextsError", "built_in", "fill", "read_texts", "thinned"]
 
+CALIBRATION: Final = Path(__file__).resolve().parent.parent / "optimize" / "calibration.txt"
 LONG_TOKENS: Final = 256
 _PAIR_SUFFIXES: Final = {".csv": ",", ".tsv": "\t"}
 _FILLER: Final = "the"
@@ -55,14 +56,9 @@ def read_texts(path: Path) -> tuple[str, ...]:
 
 
 def built_in() -> tuple[str, ...]:
-    """The sentences of the calibration texts: the project's own, in the order of the corpus."""
-    from minilm.optimize import calibration
-
-    sentences = (
-        sentence
-        for text in calibration.texts()
-        for sentence in re.split(r"(?<=[.?!])\s+", text.strip())
-    )
+    """The sentences of the calibration corpus, which is the project's own."""
+    lines = CALIBRATION.read_text(encoding="utf-8").splitlines()
+    sentences = (part for line in lines for part in re.split(r"(?<=[.?!])\s+", line.strip()))
     return tuple(dict.fromkeys(text for text in sentences if len(text.split()) > 2))
 
 
