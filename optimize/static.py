@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import onnx_ir as ir
 from minilm.optimize.calibration import Feed, Statistics, feeds, sentence_vectors, statistics
+from minilm.optimize.passes.embeddings import HalveWordEmbeddings
 from minilm.optimize.passes.graph import Linear, linears
 from minilm.optimize.passes.infra import run
 from minilm.optimize.passes.qdq import QuantizeStatic
@@ -120,7 +121,8 @@ def quantized(
     """
     found = plan(exported, tuple(corpus))
     model = found.recipe.smooth(simplified(exported, product_pooling=product_pooling))
-    return found.recipe.quantize(model, found.left_out), found
+    model = found.recipe.quantize(model, found.left_out)
+    return run(model, [HalveWordEmbeddings()]), found
 
 
 @lru_cache(maxsize=1)

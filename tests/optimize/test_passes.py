@@ -12,7 +12,11 @@ from minilm.optimize.calibration import feeds, statistics
 from minilm.optimize.corpus import texts
 from minilm.optimize.passes.attention import SplitAttention
 from minilm.optimize.passes.biases import FoldBiases, SplitGelu
-from minilm.optimize.passes.embeddings import FoldTokenTypes, QuantizeWordEmbeddings
+from minilm.optimize.passes.embeddings import (
+    FoldTokenTypes,
+    HalveWordEmbeddings,
+    QuantizeWordEmbeddings,
+)
 from minilm.optimize.passes.fusion import FuseTransformer
 from minilm.optimize.passes.graph import linears
 from minilm.optimize.passes.half import HalvePrecision
@@ -90,6 +94,14 @@ def test_numbers_stay(
     before = embed(ir.load(exported.graph), *batch)
     after = embed(run(ir.load(exported.graph), passes), *batch)
     np.testing.assert_allclose(after, before, atol=2e-5)
+
+
+def test_fp16_words_move_nothing_that_counts(
+    exported: Exported, batch: tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]
+) -> None:
+    before = embed(ir.load(exported.graph), *batch)
+    after = embed(run(ir.load(exported.graph), [HalveWordEmbeddings()]), *batch)
+    assert (before * after).sum(axis=1).min() > 0.99999
 
 
 def test_smoothing_keeps_numbers_and_scales_by_powers_of_two(
@@ -217,7 +229,9 @@ def test_what_matches_nothing_fails_by_name(
     assert caught.value.exit_code == 6
 
 
-@pytest.mark.parametrize("rewrite", [FoldTokenTypes(), QuantizeWordEmbeddings()])
+@pytest.mark.parametrize(
+    "rewrite", [FoldTokenTypes(), QuantizeWordEmbeddings(), HalveWordEmbeddings()]
+)
 def test_embeddings_are_rewritten_once(exported: Exported, rewrite: Pass) -> None:
     with pytest.raises(BuildFailed, match=r"expected 1 of pattern .* and rewrote 0"):
         run(ir.load(exported.graph), [rewrite, rewrite])
