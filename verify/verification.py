@@ -3,6 +3,8 @@
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
 
 from minilm.runtime import integrity
@@ -44,10 +46,10 @@ def verify_bundle(  # noqa: PLR0913 - each is a choice of the caller's
         against: the original's weights: a directory, a Hub id, a reference that is loaded already,
             or None for the default model; without PyTorch None means the bundle's golden vectors.
         variants: names of those to judge; None for all.
-        threads: for the loader, one variant after the other; None for as many as there are cores to
-            use, and two variants at once: much of the work is too small for more than one core.
-            The reference computes with one thread, always, so that its vectors are the same from
-            run to run.
+        threads: for the loader, one variant after the other; None for two variants at once, each
+            with half of the cores there are to use: much of the work is too small for more than
+            one. The reference computes with one thread, always, so that its vectors are the same
+            from run to run.
         policy: thresholds.
         sts_file: labelled sentence pairs, CSV or TSV, for the gate "sts-drop".
         corpus_file: texts of one's own, one a line, in place of the written ones of the built-in
@@ -87,11 +89,14 @@ def verify_bundle(  # noqa: PLR0913 - each is a choice of the caller's
     else:
         labelled = sts.label(bench.reference, pairs) if pairs else None
 
+        cores = allowed_cores()[0]
+        at_once = 1 if threads else min(2, cores, max(1, len(names)))
+        share = threads or cores // at_once
+
         def judge_variant(name: str, bench: Bench = bench) -> VariantReport:
-            subject = BundleSubject(bundle, manifest, name, threads=threads)
+            subject = BundleSubject(bundle, manifest, name, threads=share)
             return judge_subject(subject, bench, policy.thresholds(name), labelled)
 
-        at_once = 1 if threads else min(2, allowed_cores()[0])
         reports = _judge_all(names, judge_variant, at_once, say)
     return Report(
         artifact=bundle.resolve().name,
@@ -111,6 +116,10 @@ def _judge_all(
     names: Sequence[str], judge_variant: Callable[[str], VariantReport], at_once: int, say: Progress
 ) -> list[VariantReport]:
     """Judge every variant; the first that cannot be judged stops those that have not begun."""
+    for name in names:
+        # A library that one thread is still importing has no version for the loader in another.
+        with suppress(ImportError):
+            import_module("openvino" if name.startswith("openvino/") else "onnxruntime")
     with ThreadPoolExecutor(at_once, thread_name_prefix="verify") as pool:
         judged = [pool.submit(judge_variant, name) for name in names]
         reports = []

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from minilm.runtime.errors import InvalidArtifact
 from minilm.runtime.manifest import read
+from minilm.verify import VariantReport, load_policy, measure, verification, verify_bundle
 from minilm.verify import bench as bench_module
-from minilm.verify import load_policy, measure, verify_bundle
 from minilm.verify import subject as subject_module
 from minilm.verify.catalogue import GATES
 from minilm.verify.reference import Reference
@@ -43,6 +43,36 @@ def test_one_variant_with_one_thread(bundle: Path, reference: Reference) -> None
     assert [variant.name for variant in report.variants] == ["cpu/fp32"]
     (threads,) = (gate for gate in report.variants[0].gates if gate.name == "threads")
     assert threads.detail == "1 against 2"
+
+
+def test_backends_are_imported_before_variants_are_judged_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    imported: list[str] = []
+    monkeypatch.setattr(verification, "import_module", imported.append)
+    said: list[str] = []
+
+    def judge_variant(name: str) -> VariantReport:
+        assert imported == ["onnxruntime", "openvino", "onnxruntime"]
+        return VariantReport(name=name, gates=(), cosines=(), size_bytes=0)
+
+    names = ["cpu/fp32", "openvino/int8", "cuda/fp16"]
+    found = verification._judge_all(names, judge_variant, 2, said.append)
+    assert [report.name for report in found] == names
+    assert said == [f"judging {name}" for name in names]
+
+
+def test_one_variant_that_cannot_be_judged_stops_the_rest() -> None:
+    begun: list[str] = []
+
+    def judge_variant(name: str) -> VariantReport:
+        begun.append(name)
+        raise InvalidArtifact(f"{name} is damaged")
+
+    names = [f"cpu/{n}" for n in range(200)]
+    with pytest.raises(InvalidArtifact, match="cpu/0 is damaged"):
+        verification._judge_all(names, judge_variant, 1, lambda _: None)
+    assert begun[0] == "cpu/0"
 
 
 @pytest.mark.usefixtures("few_texts")
