@@ -70,7 +70,7 @@ class Stages:
             result = found if found is not None else work()
             if found is None and key is not None:
                 self.cache.put(name, key, self.work, result)
-        except Exception as error:
+        except Exception as error:  # whatever a library raises, the stage is named
             raise self._failure(name, error) from error
         seconds = time.perf_counter() - start
         self.done.append(StageResult(name=name, seconds=seconds, reused=found is not None))
