@@ -41,8 +41,9 @@ types: namespace
 imports: namespace
 	PYTHONPATH=$(NAMESPACE) $(BIN)/lint-imports
 
+# Peers get environments of their own in .venv-peers. Options go through: make bench ARGS="--texts FILE"
 bench: $(READY)
-	$(BIN)/python -m benchmarks
+	$(BIN)/python -m benchmarks $(ARGS)
 
 clean:
 	rm -rf build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from minilm.runtime import manifest
+
 from benchmarks import machine, rounds, startup
 from benchmarks.catalogue import ENTRIES, OURS, Entry
 from benchmarks.client import Client, WorkerError
@@ -47,7 +49,13 @@ class Options:
 
 
 def run(options: Options) -> Results:
-    """Measure everything, write the report, return it."""
+    """Measure everything, write the report, return it.
+
+    Raises:
+        InvalidArtifact: there is no bundle.
+        TextsError: the file of texts cannot be used.
+    """
+    manifest.read(options.bundle)  # a missing bundle is said before anything is installed
     _say("environments")
     rows = [Row(entry=entry) for entry in _chosen(options.only)]
     pythons = _set_up(rows)
@@ -65,10 +73,10 @@ def run(options: Options) -> Results:
     for row in results.measured():
         if row.entry.start:
             row.size_bytes = _size(pythons[row.entry.environment], row.entry.requires)
-    row = results.row("minilm cpu/int8")
-    if row and options.stream_texts:
+    int8 = results.row("minilm cpu/int8")
+    if int8 is not None and options.stream_texts:
         python, count = pythons[OURS], options.stream_texts
-        found = rounds.stream(row, python, texts.short, options.bundle, count)
+        found = rounds.stream(int8, python, texts.short, options.bundle, count)
         results.stream_bytes, results.stream_step = found
     results.ceiling = machine.ceiling()
     results.seconds = time.perf_counter() - start
@@ -150,12 +158,12 @@ def _starts(results: Results, pythons: dict[str, Path], options: Options) -> Non
         row.start_seconds = seconds.get(row.entry.name, [])
     results.starts = {name: seconds[name] for name in ours if name not in failed}
     for name, reason in failed.items():
-        _say(f"no start of {name}: {reason}")
+        results.notes.append(f"no start of {name}: {reason}")
     if ours:
         try:
             results.steps = startup.steps(pythons[OURS], options.bundle, options.rounds)
         except startup.StartError as error:
-            _say(f"no steps of a start: {error}")
+            results.notes.append(f"no steps of a start: {error}")
 
 
 def _size(python: Path, requirement: str) -> int | None:

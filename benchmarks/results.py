@@ -73,6 +73,7 @@ class Results:
         ceiling: kind of product ("int8") to operations a second of a large one.
         operations: of a short and of a long text.
         seconds: that the run took.
+        notes: what else a reader has to know.
     """
 
     machine: Mapping[str, str]
@@ -86,6 +87,7 @@ class Results:
     ceiling: dict[str, float] = field(default_factory=dict)
     operations: tuple[float, float] = (0.0, 0.0)
     seconds: float = 0.0
+    notes: list[str] = field(default_factory=list)
 
     def row(self, name: str) -> Row | None:
         """The row called `name`, if it has figures."""

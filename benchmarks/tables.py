@@ -178,6 +178,7 @@ def _ceiling(results: Results) -> str:
 def _notes(results: Results) -> str:
     name, why = results.choice
     notes = [f"load(path) takes {name} here. {why}"] if name else []
+    notes += results.notes
     for row in results.rows:
         if row.failed:
             notes.append(f"{row.entry.name} left out: {row.failed}")

@@ -1,0 +1,75 @@
+import json
+import subprocess
+import sys
+import time
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+from benchmarks import machine, sizes, startup
+from benchmarks.__main__ import main
+from benchmarks.environments import ROOT
+from benchmarks.steps import WRAPPED
+
+
+def test_the_steps_of_a_start_are_still_functions_of_the_loader() -> None:
+    for module, name in WRAPPED.values():
+        assert callable(getattr(import_module(module), name))
+
+
+def test_a_process_is_timed_from_outside(tmp_path: Path) -> None:
+    sleeping = [sys.executable, "-c", "import time; time.sleep(0.2)"]
+    assert startup.time_process(sleeping, tmp_path) > 0.2
+
+
+def test_a_failing_start_is_left_out_with_its_last_line(tmp_path: Path) -> None:
+    broken = [sys.executable, "-c", "raise SystemExit('no model here')"]
+    fine = [sys.executable, "-c", "import sys; assert sys.path[0] == ''"]
+    seconds, failed = startup.time_starts({"broken": broken, "fine": fine}, tmp_path, 2)
+    assert failed == {"broken": "exit code 1: no model here"}
+    assert len(seconds["fine"]) == 2
+
+
+def test_sizes_count_what_a_requirement_brings() -> None:
+    found = sizes.closure("pytest")
+    assert {"pytest", "pluggy", "iniconfig", "packaging"} <= set(found)
+    assert sizes.size_bytes(found["pytest"]) > 100_000
+    script = str(ROOT / "benchmarks" / "sizes.py")
+    done = subprocess.run(
+        [sys.executable, "-I", script, "pluggy"], capture_output=True, text=True, check=True
+    )
+    assert json.loads(done.stdout)["versions"].keys() == {"pluggy"}
+
+
+def test_the_processor_is_named(tmp_path: Path) -> None:
+    cpuinfo = tmp_path / "cpuinfo"
+    cpuinfo.write_text("flags\t: sse\nmodel name\t: A Processor\n", encoding="utf-8")
+    assert machine.cpu_model(cpuinfo) == "A Processor"
+    assert machine.cpu_model(tmp_path / "none")
+
+
+def test_the_arithmetic_of_a_text() -> None:
+    # 10.6 million weights in the layers' products, two operations each, and attention.
+    assert machine.operations(14) == pytest.approx(14 * 2 * 10_616_832 + 6 * 4 * 14**2 * 384)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["graphs", "model.txt"], 3, "error: no graph at model.txt: expected a file"),
+        (["graphs", __file__], 2, "is neither an ONNX file nor an OpenVINO IR"),
+        (["peers", "--rounds", "0"], 2, "must be greater than 0, got 0"),
+    ],
+)
+def test_wrong_usage_is_said(
+    arguments: list[str], code: int, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    started = time.monotonic()
+    try:
+        found = main(arguments)
+    except SystemExit as stop:
+        found = int(str(stop.code))
+    assert found == code
+    assert message in capsys.readouterr().err
+    assert time.monotonic() - started < 20

@@ -1,0 +1,140 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from benchmarks import beside
+from benchmarks.catalogue import ENTRIES, REFERENCE
+from benchmarks.environments import ROOT
+from benchmarks.graphs import SHAPES, tables
+from benchmarks.parity import Figures, table
+from benchmarks.results import Parity, Results, Row, middle, quantile, ratio, spread
+from benchmarks.rounds import compare
+from benchmarks.tables import markdown, report
+
+
+@given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=50), st.floats(0.001, 1))
+def test_a_quantile_is_a_value_that_enough_others_do_not_pass(
+    values: list[float], share: float
+) -> None:
+    found = quantile(values, share)
+    assert found is not None
+    assert found in values
+    assert sum(value <= found for value in values) >= share * len(values) - 1e-9
+
+
+def test_statistics_of_little_and_of_nothing() -> None:
+    assert quantile(list(range(1, 101)), 0.99) == 99
+    assert quantile([], 0.5) is middle([]) is spread([]) is None
+    assert middle([3.0, 1.0, 2.0]) == 2.0
+    assert spread([9.0, 10.0, 12.0]) == pytest.approx(0.15)
+    assert ratio(3.0, 2.0) == 1.5
+    assert ratio(None, 2.0) is ratio(1.0, 0.0) is ratio(1.0, None) is None
+    with pytest.raises(ValueError, match="a share is over 0 and at most 1, got 0"):
+        quantile([1.0], 0)
+
+
+def test_a_table_escapes_bars_and_refuses_ragged_rows() -> None:
+    assert markdown(("a", "b"), [("x|y", "1")]) == "| a | b |\n| --- | --- |\n| x\\|y | 1 |\n"
+    with pytest.raises(ValueError, match="a row of 1 cells in a table of 2 columns"):
+        markdown(("a", "b"), [("x",)])
+
+
+def test_cosines_do_not_need_unit_length() -> None:
+    a = np.array([[2.0, 0.0], [0.0, 3.0]], dtype=np.float32)
+    b = np.array([[1.0, 0.0], [1.0, 1.0]], dtype=np.float32)
+    found = compare(a, b)
+    assert found.minimum == pytest.approx(0.5**0.5)
+    assert found.mean == pytest.approx((1 + 0.5**0.5) / 2)
+
+
+def example() -> Results:
+    rows = []
+    for place, entry in enumerate(ENTRIES):
+        row = Row(entry=entry)
+        if entry.name == "light-embed":
+            row.failed = "load: ImportError: no such library"
+        else:
+            row.short_rates = [100.0 * (place + 1), 110.0 * (place + 1), 120.0 * (place + 1)]
+            row.long_rates = [10.0, 11.0, 12.0]
+            row.single_seconds = [0.001, 0.002, 0.003]
+            row.short_texts, row.long_texts = 3000, 64
+            row.start_seconds = [0.2, 0.3] if entry.start else []
+            row.loaded_bytes, row.size_bytes, row.idle_share = 10**8, 2 * 10**8, 0.001
+            row.short_parity = row.long_parity = Parity(mean=0.9993, minimum=0.996)
+        rows.append(row)
+    return Results(
+        machine={"processor": "a processor", "cores allowed": "2"},
+        texts="three thousand",
+        rows=rows,
+        choice=("minilm cpu/int8", "it is fast."),
+        starts={"toolkit embed 'a text'": [0.2]},
+        steps={"interpreter": [0.011]},
+        stream_bytes=[10**8] * 100,
+        stream_step=1000,
+        ceiling={"int8": 2e12},
+        operations=(3e8, 6e9),
+    )
+
+
+def test_the_report_has_every_row_and_says_what_was_left_out() -> None:
+    text = report(example())
+    speed = text.split("## Parity")[0]
+    for entry in ENTRIES:
+        assert (f"| {entry.name} |" in speed) == (entry.name != "light-embed")
+    assert "- light-embed left out: load: ImportError: no such library" in text
+    torch = next(line for line in speed.splitlines() if line.startswith(f"| {REFERENCE} |"))
+    assert torch.split(" | ")[1:3] == ["550 ± 9%", "1.00"]
+    assert "| short texts/s | minilm cpu/int8 | sentence-transformers onnx int8 | 0.333 |" in text
+    assert "| 100,000 | 100 |" in text
+    assert "load(path) takes minilm cpu/int8 here. it is fast." in text
+
+
+def test_a_report_of_nothing_is_still_a_report() -> None:
+    results = Results(machine={}, texts="none", rows=[])
+    assert report(results).startswith("# Beside its peers\n")
+
+
+def test_results_are_written(tmp_path: Path) -> None:
+    beside.write(example(), tmp_path / "results")
+    assert (tmp_path / "results" / "peers.md").read_text("utf-8") == report(example())
+    data = json.loads((tmp_path / "results" / "peers.json").read_text("utf-8"))
+    assert data["rows"][0]["entry"]["name"] == ENTRIES[0].name
+    assert (tmp_path / "results" / "peers.png").stat().st_size > 10_000
+
+
+def test_graph_tables_compare_each_with_each() -> None:
+    seconds = {(name, s): [t] for s in SHAPES for name, t in (("x/a.onnx", 1.0), ("x/b.onnx", 2.0))}
+    text = tables(seconds)
+    assert "| x/a.onnx | 1.00 / 1.00 / 1.00 | 2.00 / 2.00 / 2.00 |" in text
+    assert "| x/b.onnx | 0.50 / 0.50 / 0.50 | 1.00 / 1.00 / 1.00 |" in text
+    assert "| x/a.onnx | 0.5k ± 0% | 2.0k ± 0% | 0.0k ± 0% |" in text
+
+
+def test_the_parity_table_says_what_was_not_measured() -> None:
+    one = Figures(
+        name="cpu/int8",
+        mean=0.99931,
+        minimum=0.9961,
+        long_minimum=0.998,
+        batch_minimum=0.999999,
+        sts_drop=None,
+        overlap=0.97,
+    )
+    line = table([one]).splitlines()[-1]
+    assert line == (
+        "| cpu/int8 | 0.99931 | 0.9961 | 0.9980 | 0.999999 | not measured: no --sts | 0.9700 |"
+    )
+
+
+def test_every_peer_has_its_parts() -> None:
+    for entry in ENTRIES:
+        assert (ROOT / "benchmarks" / "peers" / f"{entry.module}.py").is_file()
+        requirements = ROOT / "benchmarks" / "requirements" / f"{entry.environment}.txt"
+        assert entry.ours or requirements.is_file()
+        assert entry.start or entry.note
+        compile(entry.start, entry.name, "exec")
+    assert len({entry.name for entry in ENTRIES}) == len(ENTRIES)
