@@ -23,6 +23,7 @@ from benchmarks.texts import CALIBRATION, Texts, built_in, fill, read_texts
 __all__ = ["Options", "run", "texts_of", "write"]
 
 _LONG_TEXTS: Final = 64
+_STARTED: Final = time.monotonic()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,7 +72,7 @@ def run(options: Options) -> Results:
     _starts(results, pythons, options)
     _say("sizes, memory over a stream, the machine's ceiling")
     for row in results.measured():
-        if row.entry.start:
+        if row.entry.requires:
             row.size_bytes = _size(pythons[row.entry.environment], row.entry.requires)
     int8 = results.row("minilm cpu/int8")
     if int8 is not None and options.stream_texts:
@@ -176,4 +177,5 @@ def _size(python: Path, requirement: str) -> int | None:
 
 
 def _say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
+    minutes, seconds = divmod(int(time.monotonic() - _STARTED), 60)
+    print(f"{minutes}:{seconds:02} {line}", file=sys.stderr, flush=True)

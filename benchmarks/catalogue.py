@@ -23,7 +23,8 @@ class Entry:
         module: of `benchmarks.peers`.
         options: for the module's `open_peer`.
         folder: of the converted models; empty for the bundle.
-        requires: what its user installs, with extras; the size is that of all this brings.
+        requires: what its user installs, with extras; the size is that of all this brings. Empty if
+            that is not all.
         start: program whose `sys.argv[1]` is that folder and that ends with a first vector; empty
             if a start cannot be measured, and then `note` says why.
         note: stands under the table.
@@ -146,7 +147,7 @@ ENTRIES: Final[tuple[Entry, ...]] = (
         environment="sentence-transformers",
         module="ctranslate2",
         folder="ctranslate2",
-        requires="ctranslate2",
+        requires="",
         options={"compute_type": "int8"},
         note=(
             "the encoder alone: this benchmark adds tokenizing, sorting and pooling; no start and "
