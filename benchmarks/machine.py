@@ -6,19 +6,23 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
 
 __all__ = ["ceiling", "cpu_model", "describe", "operations"]
 
 _LAYERS: Final = 6
 _WIDTH: Final = 384
 _INNER: Final = 1536
-_SIZE: Final = (2048, 1536, 1536)
-"""Rows, shared and columns of the product that stands for the machine's best."""
+_ROWS, _SHARED, _COLUMNS = 2048, 1536, 1536
+"""Of the product that stands for the machine's best."""
 _REPEATS: Final = 15
+
+Matrix = npt.NDArray[Any]
 
 
 def describe() -> Mapping[str, str]:
@@ -59,39 +63,48 @@ def operations(tokens: int) -> float:
 
 
 def ceiling() -> dict[str, float]:
-    """Operations a second of one large product: fp32 and bf16 by PyTorch, int8 by ONNX Runtime."""
-    import torch
+    """Operations a second of one large product: fp32 and int8 by ONNX Runtime, bf16 by OpenVINO."""
+    random = np.random.default_rng(0)
+    a = random.standard_normal((_ROWS, _SHARED), dtype=np.float32)
+    b = random.standard_normal((_SHARED, _COLUMNS), dtype=np.float32)
+    a_int8 = random.integers(0, 255, a.shape, dtype=np.uint8)
+    b_int8 = random.integers(-127, 127, b.shape, dtype=np.int8)
+    return {
+        "fp32": _rate(_onnx_product("MatMul", a, b)),
+        "bf16": _rate(_openvino_product(a, b)),
+        "int8": _rate(_onnx_product("MatMulInteger", a_int8, b_int8)),
+    }
 
-    rows, shared, columns = _SIZE
-    found = {}
-    for name, kind in (("fp32", torch.float32), ("bf16", torch.bfloat16)):
-        a, b = torch.randn(rows, shared, dtype=kind), torch.randn(shared, columns, dtype=kind)
-        found[name] = _rate(partial(torch.mm, a, b))
-    found["int8"] = _rate(_int8_product())
-    return found
 
-
-def _int8_product() -> Callable[[], Any]:
-    import numpy as np
+def _onnx_product(operator: str, a: Matrix, b: Matrix) -> Callable[[], Any]:
     import onnx
     import onnxruntime as ort
     from onnx import TensorProto, helper
 
-    rows, shared, columns = _SIZE
-    random = np.random.default_rng(0)
-    weights = random.integers(-127, 127, (shared, columns), dtype=np.int8)
+    kind = helper.np_dtype_to_tensor_dtype(a.dtype)
+    result = TensorProto.INT32 if operator == "MatMulInteger" else kind
     graph = helper.make_graph(
-        [helper.make_node("MatMulInteger", ["a", "b"], ["c"])],
+        [helper.make_node(operator, ["a", "b"], ["c"])],
         "product",
-        [helper.make_tensor_value_info("a", TensorProto.UINT8, [rows, shared])],
-        [helper.make_tensor_value_info("c", TensorProto.INT32, [rows, columns])],
-        [onnx.numpy_helper.from_array(weights, "b")],
+        [helper.make_tensor_value_info("a", kind, a.shape)],
+        [helper.make_tensor_value_info("c", result, [a.shape[0], b.shape[1]])],
+        [onnx.numpy_helper.from_array(b, "b")],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-    providers = ["CPUExecutionProvider"]
-    session = ort.InferenceSession(model.SerializeToString(), providers=providers)
-    feed = {"a": random.integers(0, 255, (rows, shared), dtype=np.uint8)}
-    return lambda: session.run(None, feed)
+    session = ort.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    return lambda: session.run(None, {"a": a})
+
+
+def _openvino_product(a: Matrix, b: Matrix) -> Callable[[], Any]:
+    import openvino as ov
+    from openvino import opset13 as ops
+
+    left = ops.parameter(list(a.shape), np.float32)
+    product = ops.matmul(left, ops.constant(b), transpose_a=False, transpose_b=False)
+    model = ov.Model([product], [left])
+    # As the loader runs this precision: bf16 where the processor has it, else f32.
+    request = ov.Core().compile_model(model, "CPU").create_infer_request()
+    return lambda: request.infer([a])
 
 
 def _rate(product: Callable[[], Any]) -> float:
@@ -102,8 +115,7 @@ def _rate(product: Callable[[], Any]) -> float:
         start = time.perf_counter()
         product()
         seconds.append(time.perf_counter() - start)
-    rows, shared, columns = _SIZE
-    return 2.0 * rows * shared * columns / min(seconds)
+    return 2.0 * _ROWS * _SHARED * _COLUMNS / min(seconds)
 
 
 def _memory() -> str:
