@@ -180,8 +180,10 @@ def _instruction_sets_of_numpy() -> Iterator[str]:
 
 def _installed(module: str) -> str | None:
     """Version of an installed module, read from the name of its metadata folder: no import."""
-    if module in sys.modules:
-        return str(getattr(sys.modules[module], "__version__", "0"))
+    # A module that another thread is importing still is there, but has no version yet.
+    version = getattr(sys.modules.get(module), "__version__", None)
+    if version is not None:
+        return str(version)
     spec = importlib.util.find_spec(module)
     if spec is None or not spec.submodule_search_locations:
         return None
