@@ -47,7 +47,7 @@ bench: $(READY)
 
 clean:
 	rm -rf build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage
-	find . -name __pycache__ -type d -not -path './$(VENV)/*' -prune -exec rm -rf {} +
+	find . -name __pycache__ -type d -not -path './.venv*/*' -prune -exec rm -rf {} +
 	find artifacts -mindepth 1 -maxdepth 1 -not -name README.md -exec rm -rf {} +
 	rm -rf benchmarks/results
 
