@@ -16,7 +16,7 @@ import numpy.typing as npt
 import onnx_ir as ir
 from minilm.optimize.calibration import Feed, Statistics, feeds, sentence_vectors, statistics
 from minilm.optimize.passes.embeddings import HalveWordEmbeddings
-from minilm.optimize.passes.graph import Linear, linears
+from minilm.optimize.passes.graph import Linear, linear_inputs, linears
 from minilm.optimize.passes.infra import run
 from minilm.optimize.passes.qdq import QuantizeStatic
 from minilm.optimize.passes.simplify import simplified
@@ -131,9 +131,9 @@ def plan(exported: Exported, corpus: tuple[str, ...]) -> StaticPlan:
     inputs = feeds(exported.tokenizer, corpus, exported.max_tokens)
     model = simplified(exported)
     original = sentence_vectors(model, inputs[::_EVERY])
-    before = statistics(model, _inputs(model), inputs, products=False)
+    before = statistics(model, linear_inputs(model.graph), inputs, products=False)
     model = Recipe(before=before, peaks={}, rounded={}).smooth(model)
-    smoothed = statistics(model, _inputs(model), inputs)
+    smoothed = statistics(model, linear_inputs(model.graph), inputs)
     recipe = Recipe(
         before=before,
         peaks={name: seen.peak for name, seen in smoothed.items()},
@@ -216,10 +216,6 @@ def _groups(model: ir.Model) -> Iterable[tuple[str, ...]]:
 
 def _round(linear: Linear, smoothed: Mapping[str, Statistics]) -> Rounded:
     return gptq(linear.weight, smoothed[linear.input.name or ""].gram)
-
-
-def _inputs(model: ir.Model) -> list[ir.Value]:
-    return [linear.input for linear in linears(model.graph)]
 
 
 def _is_norm(value: ir.Value) -> bool:

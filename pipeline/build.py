@@ -20,11 +20,13 @@ from minilm.runtime import integrity
 from minilm.runtime.errors import GateFailed
 from minilm.runtime.extras import required
 from minilm.runtime.manifest import (
+    MANIFEST_NAME,
     REPORT_DIR,
     VARIANTS,
     FileEntry,
     Manifest,
     Variant,
+    read,
 )
 from minilm.verify import Report, golden
 from minilm.verify.reference import PyTorchReference, Reference
@@ -133,9 +135,7 @@ def _fill(
     stages.run("golden vectors", partial(_golden, work, reference))
     report = _judge(stages, source, variants, reference) if options.verify else None
     stages.run("manifest", lambda: _finish(source, variants, work, report))
-    manifest = write_manifest(source, variants, work)
-    integrity.check(work, manifest, "full")
-    return manifest, report
+    return read(work), report
 
 
 def _export(source: Source, work: Path) -> dict[str, Any]:
@@ -188,7 +188,8 @@ def _finish(
 ) -> dict[str, Any]:
     manifest = write_manifest(source, variants, work)
     (work / "README.md").write_text(model_card(manifest, report), encoding="utf-8", newline="\n")
-    return {"files": ["README.md"]}
+    integrity.check(work, write_manifest(source, variants, work), "full")
+    return {"files": ["README.md", MANIFEST_NAME]}
 
 
 def _sha256(path: Path) -> str:

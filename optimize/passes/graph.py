@@ -14,6 +14,7 @@ __all__ = [
     "Linear",
     "array_of",
     "consumers",
+    "linear_inputs",
     "linears",
     "nodes_of",
     "only_consumer",
@@ -116,6 +117,11 @@ def linears(graph: ir.Graph) -> Iterator[Linear]:
         biased = after is not None and after.op_type == "Add" and _has_vector(after)
         name = (weight.name or "").removesuffix(".weight")
         yield Linear(name=name, matmul=node, add=after if biased else None)
+
+
+def linear_inputs(graph: ir.Graph) -> list[ir.Value]:
+    """What the linear layers of `graph` read, in its order."""
+    return [linear.input for linear in linears(graph)]
 
 
 def nodes_of(graph: ir.Graph, op_type: str, domain: str = "") -> list[ir.Node]:

@@ -15,7 +15,7 @@ from minilm.optimize.passes.attention import SplitAttention
 from minilm.optimize.passes.biases import FoldBiases, SplitGelu
 from minilm.optimize.passes.embeddings import QuantizeWordEmbeddings
 from minilm.optimize.passes.fusion import FuseTransformer
-from minilm.optimize.passes.graph import Linear, linears
+from minilm.optimize.passes.graph import Linear, linear_inputs
 from minilm.optimize.passes.infra import Pass, run, tidy
 from minilm.optimize.passes.per_token import QuantizePerToken
 from minilm.optimize.passes.simplify import simplified
@@ -64,10 +64,10 @@ def _quantized(model: ir.Model, exported: Exported, corpus: Sequence[str]) -> ir
     inputs = feeds(exported.tokenizer, corpus, exported.max_tokens)
     layers = exported.layers
     model = run(model, [SplitAttention(layers=layers)])
-    before = statistics(model, _inputs(model), inputs, products=False)
+    before = statistics(model, linear_inputs(model.graph), inputs, products=False)
     smooth = Smooth(statistics=before, norms=2 * layers, alpha=ALPHA)
     model = run(model, [smooth, FoldBiases(layers=layers), SplitGelu(layers=layers)])
-    smoothed = statistics(model, _inputs(model), inputs)
+    smoothed = statistics(model, linear_inputs(model.graph), inputs)
 
     def round_weight(linear: Linear) -> Rounded:
         return gptq(linear.weight, smoothed[linear.input.name or ""].gram, pairs=True)
@@ -76,7 +76,3 @@ def _quantized(model: ir.Model, exported: Exported, corpus: Sequence[str]) -> ir
         model,
         [QuantizePerToken(layers=layers, round_weight=round_weight), QuantizeWordEmbeddings()],
     )
-
-
-def _inputs(model: ir.Model) -> list[ir.Value]:
-    return [linear.input for linear in linears(model.graph)]
