@@ -116,8 +116,9 @@ GATES: Final[Mapping[str, GateSpec]] = {
     ),
     "threads": GateSpec(
         comparison=">=",
-        meaning="lowest cosine between one thread and several",
-        advice="a kernel sums in another order by thread, further than its precision allows",
+        meaning="lowest cosine of a text embedded by one thread to the graph's, by several",
+        advice="kernels sum by thread further apart than their precision, or the loader feeds the "
+        "graph otherwise",
     ),
     "top10": GateSpec(
         comparison=">=",

@@ -120,7 +120,7 @@ class ForeignSubject:
         runs_on: how it runs.
         files: of the graph.
         promised_operators: None: nobody promised any.
-        threads: that it computes with.
+        thread_counts: of `encode`, and another one.
         pooling: as `1_Pooling/config.json` says; "mean" without one.
         normalized: whether `modules.json` lists a Normalize module.
         limit: tokens that the directory's configuration says.
@@ -148,7 +148,8 @@ class ForeignSubject:
         self.name = file
         self.kind = f"{'cpu' if path.suffix == '.onnx' else 'openvino'}/{precision}"
         self.files = [path, *_weights_of(path)]
-        self.threads = threads or allowed_cores()[0]
+        ours = threads or allowed_cores()[0]
+        self.thread_counts = (ours, 2 if ours == 1 else 1)
         self.pooling = _pooling(directory)
         self.normalized = any(
             str(module.get("type", "")).endswith("Normalize")
@@ -157,9 +158,8 @@ class ForeignSubject:
         self.limit = _limit(directory)
         self.runs_on = (
             f"{file}, as it stands, in batches of {_BATCH}: {self.pooling} pooling, "
-            f"cut at {self.limit} tokens, {self.threads} threads"
+            f"cut at {self.limit} tokens, {ours} threads"
         )
-        self._directory = directory
         self._tokenizer = open_tokenizer(directory)
         self._tokenizer.enable_truncation(self.limit)
         self._fill = int(self._tokenizer.token_to_id("[PAD]") or 0)
@@ -167,7 +167,7 @@ class ForeignSubject:
 
     def encode(self, texts: Sequence[str], *, batch_size: int | None = None) -> Vectors:
         """Vectors: float32, (texts, dimension), of unit length."""
-        self._graph = self._graph or self.open_graph()
+        self._graph = self._graph or open_graph(self.files[0], threads=self.thread_counts[0])
         rows = [list(self._tokenizer.encode(text.strip()).ids) for text in texts]
         order = sorted(range(len(rows)), key=lambda place: len(rows[place]))
         size = batch_size or _BATCH
@@ -179,13 +179,9 @@ class ForeignSubject:
             found |= dict(zip(places, unit(vectors), strict=True))
         return np.asarray([found[place] for place in range(len(rows))], dtype=np.float32)
 
-    def reopened(self, threads: int) -> "ForeignSubject":
-        """The same graph with so many threads."""
-        return ForeignSubject(self._directory, self.name, threads=threads)
-
     def open_graph(self) -> Graph:
-        """The graph."""
-        return open_graph(self.files[0], threads=self.threads)
+        """The graph, by another number of threads than in `encode`."""
+        return open_graph(self.files[0], threads=self.thread_counts[1])
 
     def close(self) -> None:
         """Let go of the graph."""

@@ -126,15 +126,17 @@ def _padded_min(trial: Trial) -> Measured:
 
 
 def _batch_invariance(trial: Trial) -> Measured:
+    runs, probes = trial.graph_runs, trial.probes
+    shorter = runs.places[-len(runs.mixed) :]
     ways = {
-        "in one batch of mixed lengths": trial.among,
-        "within the whole corpus": trial.vectors[trial.probes],
+        "within the whole corpus": (trial.alone, trial.vectors[probes], probes),
+        "in a padded batch of the graph": (runs.bare[-len(shorter) :], runs.mixed, shorter),
     }
-    found = {way: cosines(trial.alone, others) for way, others in ways.items()}
+    found = {way: cosines(alone, among) for way, (alone, among, _) in ways.items()}
     way = min(found, key=lambda key: float(found[key].min()))
-    lowest = _lowest(trial, found[way], trial.probes)
-    moved = np.abs(trial.alone - ways[way]).max()
-    detail = f"alone against {way}; an element moves by at most {moved:.1e}"
+    alone, among, places = ways[way]
+    lowest = _lowest(trial, found[way], places)
+    detail = f"alone against {way}; an element moves by at most {np.abs(alone - among).max():.1e}"
     return Measured(figure=lowest.figure, worst=lowest.worst, detail=detail)
 
 
@@ -158,23 +160,21 @@ def _limit(trial: Trial) -> Measured | str:
 
 
 def _repeat(trial: Trial) -> Measured:
-    batch = [trial.texts[place] for place in reversed(trial.probes)]
-    again = trial.subject.encode(batch, batch_size=len(batch))[::-1]
-    moved = np.nan_to_num(np.abs(again - trial.among).max(axis=1), nan=np.inf)
-    place = int(np.argmax(moved))
-    worst = _name(trial, trial.probes[place]) if moved[place] else ""
-    return Measured(figure=float(moved[place]), worst=worst)
+    runs = trial.graph_runs
+    before = np.concatenate([trial.alone[1:], runs.mixed])
+    after = np.concatenate([trial.again, runs.mixed_again])
+    places = [*trial.probes[1:], *runs.places[-len(runs.mixed) :]]
+    moved = np.nan_to_num(np.abs(after - before).max(axis=1), nan=np.inf)
+    row = int(np.argmax(moved))
+    worst = _name(trial, places[row]) if moved[row] else ""
+    return Measured(figure=float(moved[row]), worst=worst)
 
 
 def _threads(trial: Trial) -> Measured:
-    ours, other = trial.subject.threads, 2 if trial.subject.threads == 1 else 1
-    batch = [trial.texts[place] for place in reversed(trial.probes)]
-    subject = trial.subject.reopened(other)
-    try:
-        found = cosines(subject.encode(batch, batch_size=len(batch))[::-1], trial.among)
-    finally:
-        subject.close()
-    lowest = _lowest(trial, found, trial.probes)
+    places = trial.graph_probes
+    loader = trial.alone[[trial.probes.index(place) for place in places]]
+    lowest = _lowest(trial, cosines(trial.graph_runs.bare, loader), places)
+    ours, other = trial.subject.thread_counts
     return Measured(figure=lowest.figure, worst=lowest.worst, detail=f"{ours} against {other}")
 
 

@@ -38,8 +38,8 @@ class Subject(Protocol):
         """Operator counts by the manifest; None if there is no manifest."""
 
     @property
-    def threads(self) -> int:
-        """That it computes with."""
+    def thread_counts(self) -> tuple[int, int]:
+        """That one text computes with in `encode`, and in the graph of `open_graph`."""
 
     @property
     def pooling(self) -> str:
@@ -52,11 +52,8 @@ class Subject(Protocol):
     def encode(self, texts: Sequence[str], *, batch_size: int | None = None) -> Vectors:
         """Vectors as a user gets them: float32, (texts, dimension)."""
 
-    def reopened(self, threads: int) -> "Subject":
-        """The same, computing with so many threads."""
-
     def open_graph(self) -> Graph:
-        """The graph, run without the loader."""
+        """The graph, run without the loader and by another number of threads."""
 
     def close(self) -> None:
         """Let go of memory."""
@@ -71,7 +68,7 @@ class BundleSubject:
         runs_on: why the loader runs it as it does.
         files: of the graph; the first is the one to open.
         promised_operators: counts by the manifest.
-        threads: that it computes with.
+        thread_counts: the loader gives one text one thread; the graph gets several.
         pooling: "mean" or "cls".
         normalized: whether vectors have unit length.
     """
@@ -91,22 +88,18 @@ class BundleSubject:
         variant = manifest.variant(name)
         self.files = tuple(bundle / path for path in variant.files)
         self.promised_operators: Mapping[str, int] | None = variant.operators
-        self.threads = threads or allowed_cores()[0]
-        self._bundle, self._manifest = bundle, manifest
-        self._encoder = _load(bundle, name, self.threads)
+        cores = allowed_cores()[0]
+        self.thread_counts = (1, max(2, threads or cores))
+        self._encoder = _load(bundle, name, threads or cores)
         self.runs_on = self._encoder.why
 
     def encode(self, texts: Sequence[str], *, batch_size: int | None = None) -> Vectors:
         """Vectors through the shipped loader: float32, (texts, dimension)."""
         return np.asarray(self._encoder.encode(list(texts), batch_size=batch_size))
 
-    def reopened(self, threads: int) -> "BundleSubject":
-        """The same variant with so many threads."""
-        return BundleSubject(self._bundle, self._manifest, self.name, threads=threads)
-
     def open_graph(self) -> Graph:
         """The first file of the variant, run without the loader."""
-        return open_graph(self.files[0], threads=self.threads)
+        return open_graph(self.files[0], threads=self.thread_counts[1])
 
     def close(self) -> None:
         """Let go of the encoder."""

@@ -1,8 +1,9 @@
 """One variant on the stand: what it gives for the corpus, measured once and kept for the gates."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from copy import copy
 from functools import cached_property
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,9 +14,6 @@ from minilm.verify.reference import Vectors
 from minilm.verify.subject import Subject
 
 __all__ = ["Tokens", "Trial"]
-
-_LOADER_PROBES: Final = 12
-_GRAPH_PROBES: Final = 6
 
 
 class Tokens:
@@ -39,15 +37,22 @@ class Tokens:
         tokenizer.no_truncation()
         self.fill = int(tokenizer.token_to_id("[PAD]") or 0)
 
+    def at(self, places: Sequence[int]) -> "Tokens":
+        """The same of some of the texts."""
+        some = copy(self)
+        some.lengths = [self.lengths[place] for place in places]
+        some.ids = [self.ids[place] for place in places]
+        return some
+
     def count(self, text: str) -> int:
         """Tokens of a text, special ones included."""
         return len(self._tokenizer.encode(text).ids)
 
+    @cached_property
     def two_words(self) -> tuple[str, str] | None:
         """Two words that are one token each, and not the same; None if there are none."""
         known: dict[int, str] = {}
-        vocabulary = sorted(word for word in self._tokenizer.get_vocab() if word.isalpha())
-        for word in ("water", "music", "green", *vocabulary):
+        for word in self._words():
             ids = self._tokenizer.encode(word, add_special_tokens=False).ids
             if len(ids) == 1 and self._tokenizer.id_to_token(ids[0]) != "[UNK]":
                 known.setdefault(ids[0], word)
@@ -55,6 +60,11 @@ class Tokens:
                 first, second = known.values()
                 return first, second
         return None
+
+    def _words(self) -> Iterator[str]:
+        yield from ("water", "music", "green")
+        # Only where these are unknown: listing a vocabulary of 30,000 words takes its time.
+        yield from sorted(word for word in self._tokenizer.get_vocab() if word.isalpha())
 
 
 class Trial:
@@ -88,24 +98,36 @@ class Trial:
 
     @cached_property
     def probes(self) -> list[int]:
-        """Places of some texts of the corpus: all lengths, the longest included."""
-        return self._spread(_LOADER_PROBES)
+        """Places of texts of all lengths, the longest first, each about half as long as the last.
+
+        Where a backend compiles a shape of its own for lengths that come often, none of these
+        comes often enough to change its kernels between two calls that a gate compares.
+        """
+        lengths = np.minimum(self.tokens.lengths, self.tokens.limit)
+        halves = [self.tokens.limit >> step for step in range(1, self.tokens.limit.bit_length())]
+        near = [int(np.argmin(np.abs(lengths - half))) for half in halves if half >= 2]
+        return list(dict.fromkeys([int(np.argmax(self.tokens.lengths)), *near]))
 
     @cached_property
     def alone(self) -> Vectors:
         """The probes, one call each."""
-        return np.stack([self.subject.encode([self.texts[place]])[0] for place in self.probes])
+        return self._one_by_one(self.probes)
 
     @cached_property
-    def among(self) -> Vectors:
-        """The probes in one call and one batch, the longest first."""
-        batch = [self.texts[place] for place in reversed(self.probes)]
-        return self.subject.encode(batch, batch_size=len(batch))[::-1]
+    def again(self) -> Vectors:
+        """All but the longest a second time; whoever asks for them has asked for `alone` before."""
+        return self._one_by_one(self.probes[1:])
+
+    def _one_by_one(self, places: Sequence[int]) -> Vectors:
+        return np.stack([self.subject.encode([self.texts[place]])[0] for place in places])
 
     @cached_property
     def graph_probes(self) -> list[int]:
-        """Places of the texts that the graph itself gets."""
-        return self._spread(_GRAPH_PROBES)
+        """Places of the texts that the graph itself gets: probes that leave room for padding."""
+        lengths = self.tokens.lengths
+        short = [place for place in self.probes if lengths[place] < self.tokens.limit]
+        some = [*short[:1], *short[len(short) // 2 :][:1], *short[-1:]]
+        return list(dict.fromkeys(some)) or self.probes
 
     @cached_property
     def graph_runs(self) -> "GraphRuns":
@@ -119,7 +141,7 @@ class Trial:
         Two texts that begin alike and go on differently give one vector if, and only if, what
         is read of them ends before they part.
         """
-        words = self.tokens.two_words()
+        words = self.tokens.two_words
         if words is None:
             return None
         limit = self.tokens.limit
@@ -142,22 +164,15 @@ class Trial:
             return False  # no text parts just there: the search will tell
         one, other = words
         tails = ([one] * limit, [one, *[other] * limit], [other] * limit)
-        text, later, sooner = (self.subject.encode([" ".join([start, *tail])])[0] for tail in tails)
+        text, later, sooner = self.subject.encode([" ".join([start, *tail]) for tail in tails])
         return _alike(text, later) and not _alike(text, sooner)
 
     def _same(self, parting: int, words: tuple[str, str]) -> bool:
         start = exact(parting, self.tokens.count)
         tails = [" ".join([start, *[word] * self.tokens.limit]) for word in words]
-        first, second = (self.subject.encode([text])[0] for text in tails)
+        # In one call: a scale over the batch, or a graph compiled meanwhile, is the same for both.
+        first, second = self.subject.encode(tails)
         return _alike(first, second)
-
-    def _spread(self, count: int) -> list[int]:
-        """Places of `count` texts whose lengths are spread from the shortest to the longest."""
-        lengths = self.tokens.lengths
-        order = sorted(range(len(lengths)), key=lambda place: (lengths[place], place))
-        # Denser among the longer ones: there are few of them in the corpus.
-        steps = 1 - (1 - np.linspace(0, 1, count)) ** 2
-        return [order[place] for place in sorted({int(s * (len(order) - 1)) for s in steps})]
 
 
 def _alike(first: Vectors, second: Vectors) -> bool:
@@ -165,12 +180,15 @@ def _alike(first: Vectors, second: Vectors) -> bool:
 
 
 class GraphRuns:
-    """A few texts through the graph itself: each without padding, and all padded to the limit.
+    """A few texts through the graph itself, without the loader.
 
     Attributes:
-        places: of the texts in the corpus.
-        bare: vectors without padding, float32, (places, dimension).
-        padded: vectors of one block padded to the limit.
+        places: of the texts in the corpus, the longest first.
+        bare: each alone, without padding, float32, (places, dimension).
+        mixed: all but the longest in one block, padded to the longest of them; float32,
+            (places - 1, dimension).
+        mixed_again: the same block a second time, after others.
+        padded: all in one block, padded to the limit.
         pooled: `last_hidden_state` of that block pooled as configured, float64; None if the graph
             has only one of the two outputs.
     """
@@ -180,14 +198,19 @@ class GraphRuns:
         self.places = trial.graph_probes
         rows = [tokens.ids[place] for place in self.places]
         graph = subject.open_graph()
+
+        def run(block: tuple[npt.NDArray[Any], npt.NDArray[Any]]) -> Vectors:
+            return sentence(graph.run(*block), block[1], subject)
+
         try:
-            singles = [pad([row], fill=tokens.fill) for row in rows]
-            bare = [sentence(graph.run(*one), one[1], subject)[0] for one in singles]
+            self.bare = np.concatenate([run(pad([row], fill=tokens.fill)) for row in rows])
+            shorter = pad(rows[1:] or rows, fill=tokens.fill)
+            self.mixed = run(shorter)
             block = pad(rows, to=tokens.limit, fill=tokens.fill)
             outputs = graph.run(*block)
+            self.mixed_again = run(shorter)
         finally:
             graph.close()
-        self.bare = np.stack(bare)
         self.padded = sentence(outputs, block[1], subject)
         found = named(outputs)
         self.pooled = None

@@ -47,9 +47,9 @@ def verify_bundle(  # noqa: PLR0913 - each is a choice of the caller's
             or None for the default model; without PyTorch None means the bundle's golden vectors.
         variants: names of those to judge; None for all.
         threads: for the loader, one variant after the other; None for two variants at once, each
-            with half of the cores there are to use: much of the work is too small for more than
-            one. The reference computes with one thread, always, so that its vectors are the same
-            from run to run.
+            with all cores there are to use: much of the work is too small for more than one. The
+            reference computes with one thread, always, so that its vectors are the same from run
+            to run.
         policy: thresholds.
         sts_file: labelled sentence pairs, CSV or TSV, for the gate "sts-drop".
         corpus_file: texts of one's own, one a line, in place of the written ones of the built-in
@@ -72,7 +72,10 @@ def verify_bundle(  # noqa: PLR0913 - each is a choice of the caller's
         manifest.variant(name)
     pairs = sts.read_pairs(sts_file) if sts_file else None
     own, used = read_texts(corpus_file) if corpus_file else (None, "")
-    integrity.check(bundle, manifest, "full")
+    with ThreadPoolExecutor(1, thread_name_prefix="hash") as beside:
+        hashed = beside.submit(integrity.check, bundle, manifest, "full")
+        _import_backends(names)
+        hashed.result()
     files = judge("integrity", Measured(figure=0, detail=f"{len(manifest.files)} files"), 0)
 
     reference, identity = identify(bundle, manifest, against)
@@ -89,12 +92,10 @@ def verify_bundle(  # noqa: PLR0913 - each is a choice of the caller's
     else:
         labelled = sts.label(bench.reference, pairs) if pairs else None
 
-        cores = allowed_cores()[0]
-        at_once = 1 if threads else min(2, cores, max(1, len(names)))
-        share = threads or cores // at_once
+        at_once = 1 if threads else min(2, allowed_cores()[0], max(1, len(names)))
 
         def judge_variant(name: str, bench: Bench = bench) -> VariantReport:
-            subject = BundleSubject(bundle, manifest, name, threads=share)
+            subject = BundleSubject(bundle, manifest, name, threads=threads)
             return judge_subject(subject, bench, policy.thresholds(name), labelled)
 
         reports = _judge_all(names, judge_variant, at_once, say)
@@ -112,14 +113,20 @@ def verify_bundle(  # noqa: PLR0913 - each is a choice of the caller's
     )
 
 
+def _import_backends(names: Sequence[str]) -> None:
+    """Import what runs the variants, before threads want it.
+
+    A library that one thread is still importing has no version for the loader in another.
+    """
+    for name in names:
+        with suppress(ImportError):
+            import_module("openvino" if name.startswith("openvino/") else "onnxruntime")
+
+
 def _judge_all(
     names: Sequence[str], judge_variant: Callable[[str], VariantReport], at_once: int, say: Progress
 ) -> list[VariantReport]:
     """Judge every variant; the first that cannot be judged stops those that have not begun."""
-    for name in names:
-        # A library that one thread is still importing has no version for the loader in another.
-        with suppress(ImportError):
-            import_module("openvino" if name.startswith("openvino/") else "onnxruntime")
     with ThreadPoolExecutor(at_once, thread_name_prefix="verify") as pool:
         judged = [pool.submit(judge_variant, name) for name in names]
         reports = []

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from minilm.runtime.manifest import MANIFEST_NAME, REPORT_DIR, FileEntry, Manifest, read
-from minilm.verify import corpus, trial
+from minilm.verify import corpus
 from minilm.verify.golden import GOLDEN_NAME
 from minilm.verify.reference import PyTorchReference, Vectors
 
@@ -49,11 +49,9 @@ def reference(original: PyTorchReference) -> Remembered:
 
 @pytest.fixture
 def few_texts(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A ninth of the corpus and few probes: enough to see a planted fault, and quick."""
+    """A ninth of the corpus: enough to see a planted fault, and quick."""
     every = corpus._written()
     monkeypatch.setattr(corpus, "_written", lambda: every[::9])
-    monkeypatch.setattr(trial, "_LOADER_PROBES", 8)
-    monkeypatch.setattr(trial, "_GRAPH_PROBES", 5)
 
 
 @pytest.fixture

@@ -28,7 +28,7 @@ class MadeUp:
     runs_on = "made up"
     files = ()
     promised_operators = None
-    threads = 2
+    thread_counts = (1, 2)
     pooling = "mean"
     normalized = True
 
@@ -38,7 +38,8 @@ class MadeUp:
         self.outputs: tuple[str, ...] = ("sentence_embedding", "last_hidden_state")
         self.change: Callable[[Array, Sequence[str]], Array] = lambda vectors, _: vectors
         self.change_padded: Callable[[Array], Array] = lambda vectors: vectors
-        self.change_threads: Callable[[Array], Array] = lambda vectors: vectors
+        self.change_mixed: Callable[[Array], Array] = lambda vectors: vectors
+        self.change_bare: Callable[[Array], Array] = lambda vectors: vectors
         self.closed = 0
 
     def ids(self, text: str) -> list[int]:
@@ -51,13 +52,6 @@ class MadeUp:
         rows /= np.linalg.norm(rows, axis=1, keepdims=True)
         return np.asarray(self.change(rows, texts), dtype=np.float32)
 
-    def reopened(self, threads: int) -> "MadeUp":
-        assert threads == 1
-        other = MadeUp(self.tokenizer)
-        change = self.change
-        other.change = lambda vectors, texts: self.change_threads(change(vectors, texts))
-        return other
-
     def open_graph(self) -> "MadeUp":
         return self
 
@@ -65,8 +59,11 @@ class MadeUp:
         states = TABLE[ids]
         pooled = (states * mask[:, :, None]).sum(axis=1) / mask.sum(axis=1, keepdims=True)
         pooled /= np.linalg.norm(pooled, axis=1, keepdims=True)
-        if len(ids) > 1:
-            pooled = self.change_padded(pooled)
+        if len(ids) == 1:
+            pooled = self.change_bare(pooled)
+        else:
+            padded = ids.shape[1] == LIMIT
+            pooled = (self.change_padded if padded else self.change_mixed)(pooled)
         found = {"sentence_embedding": pooled, "last_hidden_state": states}
         return {name: found[name].astype(np.float32) for name in self.outputs}
 
@@ -150,7 +147,7 @@ def test_finite_in_the_graph_alone(subject: MadeUp) -> None:
     subject.change_padded = change
     gates, _ = run(subject)
     assert gates["finite"].figure == 2
-    assert "59 tokens" in gates["finite"].worst
+    assert "2 tokens]" in gates["finite"].worst
 
 
 def test_unit_length(subject: MadeUp) -> None:
@@ -203,8 +200,15 @@ def test_a_scale_over_the_batch(subject: MadeUp) -> None:
     subject.change = change
     gates, _ = run(subject)
     assert not gates["batch-invariance"].passed
-    assert "an element moves by at most" in gates["batch-invariance"].detail
+    detail = gates["batch-invariance"].detail
+    assert detail.startswith("alone against within the whole corpus; an element moves by at most ")
     assert gates["padding-invariance"].passed
+
+
+def test_a_scale_over_the_batch_of_the_graph(subject: MadeUp) -> None:
+    subject.change_mixed = lambda vectors: vectors + 0.01
+    assert failed(subject) == {"batch-invariance"}
+    assert "in a padded batch of the graph" in run(subject)[0]["batch-invariance"].detail
 
 
 def test_pooling_that_is_not_the_configured_one(subject: MadeUp) -> None:
@@ -238,21 +242,53 @@ def test_another_limit_is_found_exactly(subject: MadeUp, limit: int) -> None:
 
 
 def test_a_second_run_that_differs(subject: MadeUp) -> None:
-    calls = []
+    found: list[str] = []
 
     def change(vectors: Array, texts: Sequence[str]) -> Array:
-        calls.append(len(texts))
-        return vectors + (0.1 if calls.count(len(texts)) == 2 and len(texts) > 1 else 0)
+        if len(texts) > 1:
+            return vectors
+        found.extend(texts)
+        return vectors + (0.1 if found.count("a tree") == 2 and texts == ["a tree"] else 0)
 
     subject.change = change
+    assert failed(subject) == {"repeat"}
+    found.clear()
     gates, _ = run(subject)
-    assert not gates["repeat"].passed
     assert gates["repeat"].figure == pytest.approx(0.1, rel=1e-4)
+    assert gates["repeat"].worst == "a tree [made up, 4 tokens]"
+
+
+def test_a_second_run_of_the_graph_that_differs(subject: MadeUp) -> None:
+    calls = []
+
+    def change(vectors: Array) -> Array:
+        calls.append(len(vectors))
+        return vectors + 0.1 * (len(calls) - 1)
+
+    subject.change_mixed = change
+    assert failed(subject) == {"repeat"}
+
+
+def test_probes_are_of_all_lengths_and_none_comes_twice(tokenizer: Any) -> None:
+    def count(text: str) -> int:
+        return len(tokenizer.encode(text).ids)
+
+    texts = ["", *(exact(n, count) for n in range(3, 80))]
+    samples = [Sample(text=text, category="made up") for text in texts]
+    vectors = MadeUp(tokenizer).encode(texts)
+    trial = Trial(MadeUp(tokenizer), samples, vectors, Tokens(tokenizer, texts, LIMIT))
+    assert [trial.tokens.lengths[place] for place in trial.probes] == [79, 16, 8, 4, 2]
+    assert [trial.tokens.lengths[place] for place in trial.graph_probes] == [16, 4, 2]
+    only = Trial(MadeUp(tokenizer), samples[-1:], vectors[-1:], trial.tokens.at([len(texts) - 1]))
+    assert only.probes == only.graph_probes == [0]
+    assert len(only.graph_runs.mixed) == 1
 
 
 def test_threads_that_matter(subject: MadeUp) -> None:
-    subject.change_threads = lambda vectors: vectors[:, ::-1]
-    assert failed(subject) == {"threads"}
+    subject.change_bare = lambda vectors: vectors + 0.01
+    assert failed(subject) == {"threads", "batch-invariance", "padding-invariance"}
+    gates, _ = run(subject)
+    assert gates["threads"].detail == "1 against 2"
 
 
 def test_rankings_that_change(subject: MadeUp) -> None:
@@ -264,7 +300,7 @@ def test_rankings_that_change(subject: MadeUp) -> None:
 def test_a_vocabulary_too_small_to_find_the_limit(
     subject: MadeUp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Tokens, "two_words", lambda _: None)
+    monkeypatch.setattr(Tokens, "two_words", None)
     gates, notes = run(subject)
     assert "limit" not in gates
     assert notes == ["gate limit: left out, since the vocabulary has no two words of one token"]
@@ -277,7 +313,7 @@ def test_two_words_of_a_tiny_vocabulary(tmp_path: Path) -> None:
         ids = {word: place for place, word in enumerate(["[UNK]", *vocabulary])}
         tokenizer = Tokenizer(models.WordLevel(ids, unk_token="[UNK]"))
         tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
-        return Tokens(tokenizer, ["x"], 8).two_words()
+        return Tokens(tokenizer, ["x"], 8).two_words
 
     assert words("b", "a") == ("a", "b")
     assert words("water", "oil") == ("water", "oil")

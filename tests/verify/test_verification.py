@@ -13,6 +13,7 @@ from minilm.verify import VariantReport, load_policy, measure, verification, ver
 from minilm.verify import bench as bench_module
 from minilm.verify import subject as subject_module
 from minilm.verify.catalogue import GATES
+from minilm.verify.golden import GoldenReference
 from minilm.verify.reference import Reference
 
 PER_BUNDLE = ["integrity", "reference", "facts", "golden", "tokenizer"]
@@ -45,15 +46,35 @@ def test_one_variant_with_one_thread(bundle: Path, reference: Reference) -> None
     assert threads.detail == "1 against 2"
 
 
-def test_backends_are_imported_before_variants_are_judged_at_once(
-    monkeypatch: pytest.MonkeyPatch,
+def test_backends_are_imported_before_anything_is_judged(
+    bundle: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     imported: list[str] = []
     monkeypatch.setattr(verification, "import_module", imported.append)
+
+    def identify(*_: object) -> None:
+        assert imported == ["onnxruntime", "openvino"]
+        raise InvalidArtifact("far enough")
+
+    monkeypatch.setattr(verification, "identify", identify)
+    with pytest.raises(InvalidArtifact, match="far enough"):
+        verify_bundle(bundle, variants=["cpu/fp32", "openvino/int8"])
+
+
+def test_a_backend_that_is_missing_is_the_loaders_to_report(
+    bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(name: str) -> None:
+        raise ImportError(name)
+
+    monkeypatch.setattr(verification, "import_module", refuse)
+    verification._import_backends(["cpu/fp32", "openvino/int8"])
+
+
+def test_variants_are_judged_at_once_and_reported_in_order() -> None:
     said: list[str] = []
 
     def judge_variant(name: str) -> VariantReport:
-        assert imported == ["onnxruntime", "openvino", "onnxruntime"]
         return VariantReport(name=name, gates=(), cosines=(), size_bytes=0)
 
     names = ["cpu/fp32", "openvino/int8", "cuda/fp16"]
@@ -101,8 +122,16 @@ def test_without_pytorch_golden_vectors_are_the_reference(
     assert [gate.name for gate in report.gates] == ["integrity", "reference", "facts", "tokenizer"]
     assert "gate golden: left out" in report.notes[0]
     assert "taken on trust" in report.notes[0]
-    # Its probe texts are the whole corpus, whatever this version's corpus is.
-    assert len(report.corpus) > 300
+    # Its probe texts are the whole corpus, whatever this version's corpus is; some do.
+    known = GoldenReference(bundle).samples
+    assert 200 < len(report.corpus) < len(known) * 2 // 3
+    assert report.notes[1].startswith(
+        f"golden.npz has {len(known)} texts: all tokenized, {len(report.corpus)} embedded (the "
+    )
+    lengths = {info.tokens for info in report.corpus}
+    assert lengths >= {*range(2, 17), 127, 128, 129, 255, 256, 257}
+    (tokenizer,) = (gate for gate in report.gates if gate.name == "tokenizer")
+    assert tokenizer.detail == f"of {len(known)} texts"
 
 
 def test_without_pytorch_and_golden_vectors_there_is_nothing_to_compare_with(
