@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 from minilm.verify.catalogue import GATES
-from minilm.verify.ranking import cosines, kendall, top_overlap, unit
+from minilm.verify.ranking import cosines, kendall, spread, top_overlap, unit
 from minilm.verify.report import GateResult, shorten
 from minilm.verify.trial import Trial
 
@@ -200,9 +200,12 @@ def _top10(trial: Trial) -> Measured:
 
 
 def _kendall(trial: Trial) -> Measured:
-    ours, theirs, _ = _similarities(trial)
+    ours, theirs, places = _similarities(trial)
     found = kendall(ours, theirs)
-    return Measured(figure=float(found.mean()), detail=f"lowest of a text: {found.min():.4f}")
+    lowest = places[spread(len(places))[int(np.argmin(found))]]
+    worst = _name(trial, int(lowest)) if found.min() < 1 else ""
+    detail = f"lowest of a text: {found.min():.4f}"
+    return Measured(figure=float(found.mean()), worst=worst, detail=detail)
 
 
 def _no_fault(_: Trial) -> float:

@@ -3,7 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["cosines", "kendall", "spearman", "top_overlap", "unit"]
+__all__ = ["cosines", "kendall", "ranks", "spearman", "spread", "top_overlap", "unit"]
 
 Array = npt.NDArray[np.float64]
 
@@ -52,9 +52,9 @@ def kendall(ours: Array, theirs: Array, *, rows: int = 64) -> Array:
             original is left out of the count.
 
     Returns:
-        float64, (min(rows, texts),), -1 to 1.
+        float64, (min(rows, texts),), -1 to 1, for the texts at `spread(texts, rows)`.
     """
-    places = np.unique(np.linspace(0, len(ours) - 1, min(rows, len(ours))).astype(int))
+    places = spread(len(ours), rows)
     i, j = np.triu_indices(len(ours) - 1, 1)
     found = []
     for place in places:
@@ -67,14 +67,20 @@ def kendall(ours: Array, theirs: Array, *, rows: int = 64) -> Array:
     return np.array(found)
 
 
+def spread(texts: int, rows: int = 64) -> npt.NDArray[np.intp]:
+    """Places of at most `rows` texts, evenly spread over `texts`, first and last in."""
+    return np.unique(np.linspace(0, texts - 1, min(rows, texts)).astype(np.intp))
+
+
 def spearman(a: npt.NDArray[np.floating], b: npt.NDArray[np.floating]) -> float:
     """Spearman's correlation, ties sharing their mean rank; 0 where one side is constant."""
-    ranks = [_ranks(values) - (len(values) + 1) / 2 for values in (a, b)]
-    scale = float(np.sqrt((ranks[0] ** 2).sum() * (ranks[1] ** 2).sum()))
-    return float((ranks[0] * ranks[1]).sum()) / scale if scale else 0.0
+    centred = [ranks(values) - (len(values) + 1) / 2 for values in (a, b)]
+    scale = float(np.sqrt((centred[0] ** 2).sum() * (centred[1] ** 2).sum()))
+    return float((centred[0] * centred[1]).sum()) / scale if scale else 0.0
 
 
-def _ranks(values: npt.NDArray[np.floating]) -> Array:
+def ranks(values: npt.NDArray[np.floating]) -> Array:
+    """Rank of each value from 1, ties sharing their mean: float64, (values,)."""
     _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
     ends = np.cumsum(counts)
     return np.asarray((ends - (counts - 1) / 2)[inverse])

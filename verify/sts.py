@@ -6,15 +6,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 from minilm.runtime.errors import UsageError
 from minilm.verify.gates import Measured, judge
 from minilm.verify.golden import GoldenReference
-from minilm.verify.ranking import cosines, spearman
+from minilm.verify.ranking import cosines, ranks, spearman
 from minilm.verify.reference import Reference
-from minilm.verify.report import GateResult
+from minilm.verify.report import GateResult, shorten
 from minilm.verify.subject import Subject
 
 __all__ = ["Labelled", "LabelledFileError", "Pair", "judge_drop", "label", "read_pairs", "score"]
+
+Similarities = npt.NDArray[np.float64]
 
 
 class LabelledFileError(UsageError):
@@ -67,40 +70,59 @@ def read_pairs(path: Path) -> tuple[Pair, ...]:
 
 def score(encoder: Subject | Reference, pairs: Sequence[Pair]) -> float:
     """Spearman's correlation of cosines and labels, as MTEB reports it."""
+    return _correlation(_similarities(encoder, pairs), pairs)
+
+
+def _correlation(similarities: Similarities, pairs: Sequence[Pair]) -> float:
+    return spearman(similarities, np.array([pair.label for pair in pairs]))
+
+
+def _similarities(encoder: Subject | Reference, pairs: Sequence[Pair]) -> Similarities:
+    """Cosine of each pair: float64, (pairs,)."""
     texts = list(dict.fromkeys(text for pair in pairs for text in (pair.first, pair.second)))
     places = {text: place for place, text in enumerate(texts)}
     vectors = encoder.encode(texts)
     first = vectors[[places[pair.first] for pair in pairs]]
     second = vectors[[places[pair.second] for pair in pairs]]
-    return spearman(cosines(first, second), np.array([pair.label for pair in pairs]))
+    return cosines(first, second)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Labelled:
-    """Pairs and the original's score on them; None where only its golden vectors are known."""
+    """Pairs, and the cosines that the original gives them.
+
+    Attributes:
+        pairs: in the order of the file.
+        original: float64, (pairs,); None where only golden vectors are known.
+    """
 
     pairs: tuple[Pair, ...]
-    original: float | None
+    original: Similarities | None
 
 
 def label(reference: Reference, pairs: Sequence[Pair]) -> Labelled:
-    """Score the original."""
+    """Embed the pairs with the original."""
     known = not isinstance(reference, GoldenReference)
-    return Labelled(pairs=tuple(pairs), original=score(reference, pairs) if known else None)
+    return Labelled(pairs=tuple(pairs), original=_similarities(reference, pairs) if known else None)
 
 
 def judge_drop(subject: Subject, labelled: Labelled, threshold: float | None) -> GateResult | str:
     """The gate "sts-drop", or a note that says why it was left out."""
     if threshold is None:
         return "gate sts-drop: switched off by the policy"
-    ours = score(subject, labelled.pairs)
+    found = _similarities(subject, labelled.pairs)
+    ours = _correlation(found, labelled.pairs)
     if labelled.original is None:
         return (
             "gate sts-drop: left out, since PyTorch is not installed here; the artifact's "
             f"Spearman correlation is {ours:.5f}"
         )
-    detail = f"Spearman correlation {ours:.5f}, the original's {labelled.original:.5f}"
-    measured = Measured(figure=labelled.original - ours, detail=detail)
+    theirs = _correlation(labelled.original, labelled.pairs)
+    detail = f"Spearman correlation {ours:.5f}, the original's {theirs:.5f}"
+    moved = np.abs(ranks(found) - ranks(labelled.original))
+    pair = labelled.pairs[int(np.argmax(moved))]
+    worst = f"{shorten(pair.first, 40)} / {shorten(pair.second, 40)}" if moved.any() else ""
+    measured = Measured(figure=theirs - ours, worst=worst, detail=detail)
     return judge("sts-drop", measured, threshold)
 
 
