@@ -1,6 +1,5 @@
 """The original, loaded once, and bundles with a planted fault."""
 
-import hashlib
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -8,12 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from minilm.runtime.manifest import MANIFEST_NAME, REPORT_DIR, FileEntry, Manifest, read
+from minilm.runtime.manifest import read
 from minilm.verify import corpus
 from minilm.verify.golden import GOLDEN_NAME
 from minilm.verify.reference import PyTorchReference, Vectors
 
-Fault = Callable[[Path], None]
+from tests.verify.plants import Fault, write_manifest
+
 Faulty = Callable[..., Path]
 
 
@@ -56,18 +56,25 @@ def few_texts(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def faulty(bundle: Path, tmp_path: Path) -> Iterator[Faulty]:
-    """Copies the bundle with one variant, plants a fault, and writes a manifest that fits it."""
+    """Copies the bundle with one variant, plants a fault, and writes a manifest that fits it.
+
+    The copy has golden vectors only if they are asked for.
+    """
     destination = tmp_path / "faulty"
 
     def plant(
-        *faults: Fault, variant: str = "cpu/fp32", rename: str | None = None, **facts: Any
+        *faults: Fault,
+        variant: str = "cpu/fp32",
+        rename: str | None = None,
+        golden: bool = False,
+        **facts: Any,
     ) -> Path:
         manifest = read(bundle)
         kept = manifest.variant(variant)
         unwanted = {path for other in manifest.variants for path in other.files} - set(kept.files)
         destination.mkdir()
         for entry in manifest.files:
-            if entry.path in unwanted or entry.path == GOLDEN_NAME:
+            if entry.path in unwanted or (entry.path == GOLDEN_NAME and not golden):
                 continue
             (destination / entry.path).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(bundle / entry.path, destination / entry.path)
@@ -83,23 +90,3 @@ def faulty(bundle: Path, tmp_path: Path) -> Iterator[Faulty]:
 
     yield plant
     shutil.rmtree(destination, ignore_errors=True)
-
-
-def write_manifest(bundle: Path, manifest: Manifest) -> None:
-    """Write a manifest whose files are those that are there."""
-    paths = sorted(
-        path
-        for path in bundle.rglob("*")
-        if path.is_file()
-        and path.name != MANIFEST_NAME
-        and path.relative_to(bundle).parts[0] != REPORT_DIR
-    )
-    files = tuple(
-        FileEntry(
-            path=path.relative_to(bundle).as_posix(),
-            bytes=path.stat().st_size,
-            sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
-        )
-        for path in paths
-    )
-    (bundle / MANIFEST_NAME).write_text(replace(manifest, files=files).to_json(), encoding="utf-8")
