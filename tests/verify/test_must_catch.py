@@ -158,7 +158,7 @@ def test_one_flipped_byte_in_each_file(whole: Path) -> None:
         data = bytearray(path.read_bytes())
         data[len(data) // 2] ^= 1
         before = path.rename(whole.parent / "before")
-        put(path, data)
+        put(path, bytes(data))
         result = toolkit("verify", whole)
         assert (result.exit_code, result.stdout) == (3, ""), entry.path
         assert f"{entry.path} was altered" in result.stderr
