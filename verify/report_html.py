@@ -33,8 +33,8 @@ th, td { text-align: left; vertical-align: top; padding: .3rem .5rem;
 td.n, th.n { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
 details { border: 1px solid var(--line); border-radius: .5rem; margin: .6rem 0; padding: 0 .8rem; }
 summary { padding: .6rem 0; cursor: pointer; font-weight: 600; }
-.plots { display: grid; gap: 1rem; grid-template-columns: repeat(auto-fit, minmax(18rem, 1fr)); }
-figure { margin: .5rem 0; } figcaption { font-size: .9rem; color: var(--soft); }
+.plots { display: grid; gap: 1rem; grid-template-columns: repeat(auto-fit, minmax(17rem, 1fr)); }
+figure { margin: .5rem 0; max-width: 34rem; } figcaption { font-size: .9rem; color: var(--soft); }
 svg { width: 100%; height: auto; background: var(--card); border-radius: .4rem; }
 svg text { fill: var(--soft); font: 10px system-ui, sans-serif; }
 .mid { text-anchor: middle; } .end { text-anchor: end; }
@@ -59,6 +59,7 @@ def render(report: Report) -> str:
         _verdict(report),
         _failures(report),
         _summary(report.variants),
+        _overview(report.variants),
         "<h2>Bundle</h2>",
         _gate_table(report.gates),
         "<h2>Variants</h2>" if report.variants else "",
@@ -96,7 +97,7 @@ def _failures(report: Report) -> str:
     items = "".join(
         f"<li><strong>{escape(place)}: {escape(gate.name)}</strong> is {number(gate.figure)}, "
         f"asked for {asked(gate)}: {escape(gate.meaning)}. "
-        f"{f'Worst: {escape(gate.worst)}. ' if gate.worst else ''}"
+        f"{f'Worst: <bdi>{escape(gate.worst)}</bdi>. ' if gate.worst else ''}"
         f"{f'{escape(gate.detail)}. ' if gate.detail else ''}"
         f"<em>{escape(gate.advice)}.</em></li>"
         for place, gate in report.failures
@@ -124,24 +125,41 @@ def _summary(variants: Sequence[VariantReport]) -> str:
     return "<h2>Cosine to the original</h2>" + _table(head, rows, numeric=range(2, 7))
 
 
-def _variant(report: Report, variant: VariantReport) -> str:
-    thresholds = {gate.name: gate.threshold for gate in variant.gates}
-    limit = thresholds.get("cosine-min")
-    tokens = [info.tokens for info in report.corpus]
-    plots = (
-        ("How far texts stand from the original", histogram(variant.cosines, limit, variant.name)),
-        ("Distance against length", scatter(variant.cosines, tokens, limit, variant.name)),
-    )
+def _overview(variants: Sequence[VariantReport]) -> str:
+    """The histograms of all variants, on one scale."""
     figures = "".join(
-        f"<figure><figcaption>{caption}; the dashed line is the gate for the lowest cosine"
-        f"</figcaption>{svg}</figure>"
-        for caption, svg in plots
+        f"<figure><figcaption>{escape(variant.name)}</figcaption>"
+        f"{histogram(variant.cosines, _limit(variant), variant.name)}</figure>"
+        for variant in variants
+        if variant.cosines
+    )
+    if not figures:
+        return ""
+    return (
+        "<h2>How far texts stand from the original</h2>"
+        '<p class="soft">Further right is worse; the dashed line is the gate for the lowest '
+        f'cosine.</p><div class="plots">{figures}</div>'
+    )
+
+
+def _limit(variant: VariantReport) -> float | None:
+    return next((gate.threshold for gate in variant.gates if gate.name == "cosine-min"), None)
+
+
+def _variant(report: Report, variant: VariantReport) -> str:
+    tokens = [info.tokens for info in report.corpus]
+    figure = (
+        "<h3>Distance against length</h3><figure>"
+        "<figcaption>A dot is a text; the dashed line is the gate for the lowest cosine"
+        f"</figcaption>{scatter(variant.cosines, tokens, _limit(variant), variant.name)}</figure>"
+        if variant.cosines
+        else ""
     )
     open_ = "" if variant.passed else " open"
     return (
         f"<details{open_}><summary>{escape(variant.name)} {_mark(variant.passed)}</summary>"
         f'<p class="soft">{escape(variant.runs_on)}</p>'
-        f'<div class="plots">{figures}</div><h3>Gates</h3>{_gate_table(variant.gates)}'
+        f"<h3>Gates</h3>{_gate_table(variant.gates)}{figure}"
         f"<h3>Worst ten texts</h3>{_worst(report, variant)}"
         f"<h3>Operators</h3>{_operators(variant)}</details>"
     )
@@ -151,7 +169,7 @@ def _worst(report: Report, variant: VariantReport) -> str:
     order = sorted(range(len(variant.cosines)), key=lambda place: variant.cosines[place])
     rows = [
         (
-            number(variant.cosines[place]),
+            f"{variant.cosines[place]:.6f}",
             escape(report.corpus[place].category),
             str(report.corpus[place].tokens),
             f'<bdi dir="auto">{escape(report.corpus[place].text)}</bdi>',
