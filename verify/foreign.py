@@ -175,7 +175,8 @@ class ForeignSubject:
         for start in range(0, len(order), size):
             places = order[start : start + size]
             block = pad([rows[place] for place in places], fill=self._fill)
-            vectors = named(self._graph.run(*block)).pooled(block[1], self.pooling)
+            outputs = named(self._graph.run(*block), self.name)
+            vectors = outputs.pooled(block[1], self.pooling)
             found |= dict(zip(places, unit(vectors), strict=True))
         return np.asarray([found[place] for place in range(len(rows))], dtype=np.float32)
 

@@ -122,11 +122,15 @@ class Named:
         return pool(self.states, mask, pooling)
 
 
-def named(outputs: Outputs) -> Named:
+def named(outputs: Outputs, graph: str = "the graph") -> Named:
     """Tell the outputs of a run apart.
 
     An output of another name counts where it is the only one of its rank. BERT's `pooler_output` is
     no sentence vector: it was made for guessing the next sentence.
+
+    Args:
+        outputs: name to array.
+        graph: what a message calls it.
 
     Raises:
         InvalidArtifact: the outputs can be neither, or it cannot be told which they are.
@@ -139,7 +143,7 @@ def named(outputs: Outputs) -> Named:
     if all(value is None for value in found):
         has = ", ".join(f"{name} {tuple(value.shape)}" for name, value in outputs.items())
         raise InvalidArtifact(
-            f"the graph gives {has}: expected sentence_embedding, last_hidden_state or "
+            f"{graph} gives {has}: expected sentence_embedding, last_hidden_state or "
             "token_embeddings, or one output of that rank"
         )
     return Named(sentence=found[0], states=found[1])
