@@ -34,12 +34,12 @@ class ReportOptions:
         ),
     ] = None
 
-    def check(self) -> None:
+    def check(self, bundle: Path) -> None:
         """Find out before the work starts whether they can be written.
 
         Raises:
             typer.BadParameter: an unknown format, or formats without a directory.
-            UsageError: the directory cannot be written.
+            UsageError: the directory cannot be written, or is in `bundle`.
         """
         for name in self._names():
             if name not in FORMATS:
@@ -52,7 +52,10 @@ class ReportOptions:
             return
         from minilm.verify import check_writable
 
-        check_writable(self.directory)
+        if self.formats:
+            check_writable(self.directory, formats=self._names(), bundle=bundle)
+        else:
+            check_writable(self.directory, bundle=bundle)
 
     def write(self, report: "Report") -> None:
         """Write them, if any were asked for.

@@ -128,7 +128,7 @@ def command(
       toolkit verify --report-dir report --report junit --report sarif
       toolkit verify path/to/dir --variant onnx/model_qint8_avx512_vnni.onnx
     """
-    reports.check()
+    reports.check(bundle)
     report = yardstick.judge(bundle, variants)
     reports.write(report)
     from minilm.cli.console import logging_on, print_json

@@ -7,7 +7,7 @@ from typing import Final
 
 from minilm.runtime.errors import BackendUnavailable
 from minilm.runtime.manifest import MANIFEST_NAME, Manifest
-from minilm.verify import corpus
+from minilm.verify import corpus, layout
 from minilm.verify.gates import Measured, judge
 from minilm.verify.golden import GOLDEN_NAME, GoldenReference
 from minilm.verify.ranking import cosines
@@ -132,7 +132,7 @@ def judge_bundle(
     bundle: Path, manifest: Manifest, bench: Bench
 ) -> tuple[list[GateResult], list[str]]:
     """Gates of the bundle as a whole, and notes on those that were left out."""
-    gates, notes = [_facts_gate(manifest, bench)], []
+    gates, notes = [_facts_gate(bundle, manifest, bench)], []
     if isinstance(bench.reference, GoldenReference):
         notes.append(
             "gate golden: left out, since golden.npz is the reference itself: PyTorch is not "
@@ -154,19 +154,22 @@ def judge_tokenizer(bench: Bench) -> GateResult:
     return judge("tokenizer", Measured(figure=len(bench.strays), worst=worst, detail=detail), 0)
 
 
-def _facts_gate(manifest: Manifest, bench: Bench) -> GateResult:
-    facts = {
-        "dimension": (manifest.model.dimension, bench.vectors.shape[1]),
-        "max_tokens": (manifest.model.max_tokens, bench.reference.max_tokens),
-    }
-    differ = {name: pair for name, pair in facts.items() if pair[0] != pair[1]}
+def _facts_gate(bundle: Path, manifest: Manifest, bench: Bench) -> GateResult:
+    model, original, files = manifest.model, "of the original", "in the bundle's files"
+    # Other runtimes read those files, and would cut and pool by them.
+    facts = [
+        ("dimension", model.dimension, bench.vectors.shape[1], original),
+        ("max_tokens", model.max_tokens, bench.reference.max_tokens, original),
+        ("max_tokens", model.max_tokens, layout.limit(bundle), files),
+        ("pooling", model.pooling, layout.pooling(bundle), files),
+        ("normalized", model.normalized, layout.normalized(bundle), files),
+    ]
+    differ = [fact for fact in facts if fact[1] != fact[2]]
     detail = "; ".join(
-        f"{name}: {ours} in the manifest, {theirs} of the original"
-        for name, (ours, theirs) in differ.items()
+        f"{name}: {ours} in the manifest, {theirs} {where}" for name, ours, theirs, where in differ
     )
-    return judge(
-        "facts", Measured(figure=len(differ), worst=next(iter(differ), ""), detail=detail), 0
-    )
+    worst = differ[0][0] if differ else ""
+    return judge("facts", Measured(figure=len(differ), worst=worst, detail=detail), 0)
 
 
 def _golden_gate(bundle: Path, bench: Bench) -> GateResult:

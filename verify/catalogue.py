@@ -41,8 +41,8 @@ GATES: Final[Mapping[str, GateSpec]] = {
     ),
     "facts": GateSpec(
         comparison="==",
-        meaning="facts of the manifest's model that are not the original's",
-        advice="the manifest describes another model: build the bundle again",
+        meaning="facts of the model in which manifest, original and the bundle's own files differ",
+        advice="the manifest, or a configuration beside it, describes another model: build again",
         adjustable=False,
     ),
     "golden": GateSpec(
@@ -129,6 +129,12 @@ GATES: Final[Mapping[str, GateSpec]] = {
         comparison=">=",
         meaning="Kendall's tau of the similarities to all other texts, on average",
         advice="rankings change: raise the precision of the worst layers",
+    ),
+    "interface": GateSpec(
+        comparison="==",
+        meaning="inputs, outputs and opset that are not as the manifest says",
+        advice="the graph is not the one that the manifest describes: build the bundle again",
+        adjustable=False,
     ),
     "operators": GateSpec(
         comparison="==",

@@ -4,16 +4,16 @@ There is no manifest and no loader of ours: the directory's own configuration sa
 and pooled, and its graph is run as it stands.
 """
 
-import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from minilm.runtime.errors import BackendUnavailable, InvalidArtifact
 from minilm.runtime.host import allowed_cores
-from minilm.verify import inspection, sts
+from minilm.runtime.manifest import Variant
+from minilm.verify import inspection, layout, sts
 from minilm.verify.bench import Bench, corpus_note, judge_tokenizer, set_up
 from minilm.verify.corpus_file import read_texts
 from minilm.verify.environment import describe
@@ -83,7 +83,7 @@ def verify_foreign(  # noqa: PLR0913 - each is a choice of the caller's
         notes.append("no graph was judged: figures against another model mean nothing")
     return Report(
         artifact=directory.resolve().name,
-        model=str(_json(directory, "config.json").get("_name_or_path", "unknown")),
+        model=str(layout.read_json(directory, "config.json").get("_name_or_path", "unknown")),
         reference=reference.name,
         policy=policy.name,
         gates=tuple(gates),
@@ -119,14 +119,14 @@ class ForeignSubject:
         kind: "target/precision", by the file and how it stores its weights.
         runs_on: how it runs.
         files: of the graph.
-        promised_operators: None: nobody promised any.
+        promised: None: nobody promised anything.
         thread_counts: of `encode`, and another one.
         pooling: as `1_Pooling/config.json` says; "mean" without one.
         normalized: whether `modules.json` lists a Normalize module.
         limit: tokens that the directory's configuration says.
     """
 
-    promised_operators: Mapping[str, int] | None = None
+    promised: Variant | None = None
 
     def __init__(self, directory: Path, file: str, *, threads: int | None = None) -> None:
         """Read the configuration; the graph is opened when it is first needed.
@@ -150,12 +150,9 @@ class ForeignSubject:
         self.files = [path, *_weights_of(path)]
         ours = threads or allowed_cores()[0]
         self.thread_counts = (ours, 2 if ours == 1 else 1)
-        self.pooling = _pooling(directory)
-        self.normalized = any(
-            str(module.get("type", "")).endswith("Normalize")
-            for module in _json(directory, "modules.json", default=[])
-        )
-        self.limit = _limit(directory)
+        self.pooling = layout.pooling(directory)
+        self.normalized = layout.normalized(directory)
+        self.limit = layout.limit(directory)
         self.runs_on = (
             f"{file}, as it stands, in batches of {_BATCH}: {self.pooling} pooling, "
             f"cut at {self.limit} tokens, {ours} threads"
@@ -228,50 +225,3 @@ def _precision(products: inspection.Products) -> str:
 def _weights_of(path: Path) -> list[Path]:
     beside = [path.with_suffix(".bin"), path.with_name(f"{path.name}_data")]
     return [other for other in beside if other.is_file()]
-
-
-def _pooling(directory: Path) -> str:
-    config = _json(directory, "1_Pooling/config.json")
-    if not config:
-        return "mean"
-    modes = {
-        "pooling_mode_mean_tokens": "mean",
-        "pooling_mode_cls_token": "cls",
-    }
-    on = [key for key, value in config.items() if key.startswith("pooling_mode") and value is True]
-    if len(on) == 1 and on[0] in modes:
-        return modes[on[0]]
-    if config.get("pooling_mode") in modes.values():
-        return str(config["pooling_mode"])
-    raise InvalidArtifact(
-        f"{directory / '1_Pooling/config.json'} asks for {', '.join(on) or 'no pooling'}: "
-        "mean and CLS pooling are known here"
-    )
-
-
-def _limit(directory: Path) -> int:
-    """As sentence-transformers finds it: its own file first, then the tokenizer's."""
-    places = (
-        ("sentence_bert_config.json", "max_seq_length"),
-        ("tokenizer_config.json", "model_max_length"),
-        ("config.json", "max_position_embeddings"),
-    )
-    for file, key in places:
-        value = _json(directory, file).get(key)
-        if isinstance(value, int) and 2 < value <= 1 << 20:
-            return value
-    raise InvalidArtifact(f"{directory} does not say how many tokens the model reads")
-
-
-def _json(directory: Path, name: str, *, default: Any = None) -> Any:
-    path = directory / name
-    empty = {} if default is None else default
-    if not path.is_file():
-        return empty
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InvalidArtifact(f"cannot read {path}: {error}") from error
-    if not isinstance(data, type(empty)):
-        raise InvalidArtifact(f"{path} holds no JSON {'object' if default is None else 'list'}")
-    return data

@@ -7,6 +7,7 @@ others.
 """
 
 import importlib.util
+import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from minilm.runtime.errors import InvalidArtifact
+from minilm.runtime.manifest import TensorInfo
 
 __all__ = ["Inspection", "Products", "can_inspect", "inspect"]
 
@@ -32,13 +34,21 @@ _FLOAT_OPS: Final = frozenset({"Attention", "FusedMatMul", "Gemm", "FusedGemm", 
 _PASS_THROUGH: Final = frozenset({"Reshape", "Transpose", "Squeeze", "Unsqueeze", "Identity"})
 _SCALING: Final = frozenset({"Mul", "Sub"})
 """Dequantization written out: (code - zero point) * scale."""
-_ONNX_TYPES: Final = {1: "float32", 2: "uint8", 3: "int8", 10: "float16", 16: "bfloat16"}
+_ONNX_TYPES: Final = {
+    1: "float32",
+    2: "uint8",
+    3: "int8",
+    7: "int64",
+    10: "float16",
+    16: "bfloat16",
+}
 _IR_TYPES: Final = {
     "f32": "float32",
     "f16": "float16",
     "bf16": "bfloat16",
     "i8": "int8",
     "u8": "uint8",
+    "i64": "int64",
 }
 
 
@@ -89,10 +99,16 @@ class Inspection:
     Attributes:
         operators: type ("Gelu", "com.microsoft.FastGelu") to count.
         products: in what precision weights are multiplied.
+        opset: of the default ONNX domain, or the highest of OpenVINO's that is used.
+        inputs: name, type and shape; dynamic axes by name, or "" where they have none.
+        outputs: likewise.
     """
 
     operators: dict[str, int]
     products: Products
+    opset: int
+    inputs: tuple[TensorInfo, ...]
+    outputs: tuple[TensorInfo, ...]
 
 
 def inspect(path: Path) -> Inspection:
@@ -102,14 +118,23 @@ def inspect(path: Path) -> Inspection:
         InvalidArtifact: the file cannot be read.
     """
     if path.suffix == ".onnx":
-        graph = _onnx(path).graph
+        model = _onnx(path)
+        graph = model.graph
+        opset = max(
+            (o.version for o in model.opset_import if o.domain in ("", "ai.onnx")), default=0
+        )
+        ports = [[_onnx_port(value) for value in side] for side in (graph.input, graph.output)]
         kinds = [
             node.op_type if node.domain in ("", "ai.onnx") else f"{node.domain}.{node.op_type}"
             for node in graph.node
         ]
         found = _onnx_products(graph)
     else:
-        ops = _ir(path)
+        model = _ir(path)
+        ops = list(model.get_ordered_ops())
+        sets = [op.get_type_info().version_id for op in ops]
+        opset = max((int(s[5:]) for s in sets if re.fullmatch(r"opset\d+", s)), default=0)
+        ports = [[_ir_port(port) for port in side] for side in (model.inputs, model.outputs)]
         kinds = [op.get_type_name() for op in ops]
         found = _ir_products(ops)
     floats = [name for name, kind, _ in found if kind != "int8"]
@@ -119,6 +144,9 @@ def inspect(path: Path) -> Inspection:
             kinds=tuple((kind, stored) for _, kind, stored in found),
             first_float=floats[0] if floats else "",
         ),
+        opset=opset,
+        inputs=tuple(ports[0]),
+        outputs=tuple(ports[1]),
     )
 
 
@@ -132,13 +160,27 @@ def _onnx(path: Path) -> Any:
         raise InvalidArtifact(f"cannot read {path}: {error}") from error
 
 
-def _ir(path: Path) -> list[Any]:
+def _ir(path: Path) -> Any:
     import openvino as ov
 
     try:
-        return list(ov.Core().read_model(str(path)).get_ordered_ops())
+        return ov.Core().read_model(str(path))
     except RuntimeError as error:
         raise InvalidArtifact(f"cannot read {path}: {error}") from error
+
+
+def _onnx_port(value: Any) -> TensorInfo:
+    tensor = value.type.tensor_type
+    shape = tuple(d.dim_value if d.HasField("dim_value") else d.dim_param for d in tensor.shape.dim)
+    dtype = _ONNX_TYPES.get(tensor.elem_type, "other")
+    return TensorInfo(name=value.name, dtype=dtype, shape=shape)
+
+
+def _ir_port(port: Any) -> TensorInfo:
+    dtype = _IR_TYPES.get(port.get_element_type().get_type_name(), "other")
+    axes = port.get_partial_shape()
+    shape = tuple("" if axis.is_dynamic else axis.get_length() for axis in axes)
+    return TensorInfo(name=port.get_any_name(), dtype=dtype, shape=shape)
 
 
 def _onnx_products(graph: Any) -> list[tuple[str, str, str]]:

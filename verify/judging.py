@@ -3,6 +3,7 @@
 import time
 from collections.abc import Mapping
 
+from minilm.runtime.manifest import TensorInfo, Variant
 from minilm.verify import inspection, sts
 from minilm.verify.bench import Bench
 from minilm.verify.gates import Measured, judge, judge_trial
@@ -60,19 +61,20 @@ def _judge_graph(
     subject: Subject, thresholds: Mapping[str, float | None]
 ) -> tuple[Results, dict[str, int]]:
     """Whether the graph's file holds the operators and the precision that are promised."""
-    path, promised = subject.files[0], subject.promised_operators
+    path, promised = subject.files[0], subject.promised
     if not inspection.can_inspect(path):
         note = (
-            f"gates operators and precision: left out, since the library that reads {path.name} "
-            'is not installed: pip install "minilm-toolkit[build]"'
+            "gates interface, operators and precision: left out, since the library that reads "
+            f'{path.name} is not installed: pip install "minilm-toolkit[build]"'
         )
-        return [note], dict(promised or {})
+        return [note], dict(promised.operators if promised else {})
     graph = inspection.inspect(path)
     results: Results = []
     if promised is None:
-        results.append("gate operators: left out, since there is no manifest to promise any")
+        results.append("gates interface and operators: left out, since there is no manifest")
     else:
-        results.append(_judge_operators(graph.operators, promised))
+        results.append(_judge_interface(graph, promised))
+        results.append(_judge_operators(graph.operators, promised.operators))
     threshold = thresholds.get("precision")
     if threshold is None:
         results.append("gate precision: switched off by the policy")
@@ -83,6 +85,29 @@ def _judge_graph(
         measured = Measured(figure=share, worst=worst, detail=graph.products.sentence())
         results.append(judge("precision", measured, threshold))
     return results, graph.operators
+
+
+def _judge_interface(graph: inspection.Inspection, promised: Variant) -> GateResult:
+    found = {"opset": str(graph.opset)}
+    wanted = {"opset": str(promised.opset)}
+    for side, ports, tensors in (
+        ("input", graph.inputs, promised.inputs),
+        ("output", graph.outputs, promised.outputs),
+    ):
+        found |= {f"{side} {port.name}": _port(port) for port in ports}
+        wanted |= {f"{side} {tensor.name}": _port(tensor) for tensor in tensors}
+    differ = [k for k in {**found, **wanted} if found.get(k) != wanted.get(k)]
+    detail = "; ".join(
+        f"{k}: {found.get(k, 'none')}, manifest {wanted.get(k, 'none')}" for k in differ
+    )
+    worst = differ[0] if differ else ""
+    return judge("interface", Measured(figure=len(differ), worst=worst, detail=detail), 0)
+
+
+def _port(tensor: TensorInfo) -> str:
+    """Type and shape; how a dynamic axis is called does not matter."""
+    axes = ", ".join(str(axis) if isinstance(axis, int) else "any" for axis in tensor.shape)
+    return f"{tensor.dtype} ({axes})"
 
 
 def _judge_operators(found: Mapping[str, int], promised: Mapping[str, int]) -> GateResult:

@@ -1,13 +1,13 @@
 """What is judged: a variant of a bundle, as the shipped loader runs it and as its graph stands."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 from minilm.runtime import Encoder, load
 from minilm.runtime.host import allowed_cores
-from minilm.runtime.manifest import Manifest
+from minilm.runtime.manifest import Manifest, Variant
 from minilm.verify.graphs import Graph, open_graph
 from minilm.verify.reference import Vectors
 
@@ -34,8 +34,8 @@ class Subject(Protocol):
         """Of the graph; the first is the one to open."""
 
     @property
-    def promised_operators(self) -> Mapping[str, int] | None:
-        """Operator counts by the manifest; None if there is no manifest."""
+    def promised(self) -> Variant | None:
+        """What the manifest says of the graph; None if there is no manifest."""
 
     @property
     def thread_counts(self) -> tuple[int, int]:
@@ -67,7 +67,7 @@ class BundleSubject:
         kind: the same.
         runs_on: why the loader runs it as it does.
         files: of the graph; the first is the one to open.
-        promised_operators: counts by the manifest.
+        promised: what the manifest says of it.
         thread_counts: the loader gives one text one thread; the graph gets several.
         pooling: "mean" or "cls".
         normalized: whether vectors have unit length.
@@ -87,7 +87,7 @@ class BundleSubject:
         self.normalized = manifest.model.normalized
         variant = manifest.variant(name)
         self.files = tuple(bundle / path for path in variant.files)
-        self.promised_operators: Mapping[str, int] | None = variant.operators
+        self.promised: Variant | None = variant
         cores = allowed_cores()[0]
         self.thread_counts = (1, max(2, threads or cores))
         self._encoder = _load(bundle, name, threads or cores)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from minilm.runtime.errors import UsageError
+from minilm.runtime.manifest import MANIFEST_NAME, REPORT_DIR
 from minilm.verify.report import Report
 
 __all__ = ["REPORT_FORMATS", "ReportPathError", "check_writable", "schema", "write_reports"]
@@ -59,17 +60,37 @@ def write_reports(
                 temporary.unlink()
 
 
-def check_writable(directory: Path) -> None:
+def check_writable(
+    directory: Path, *, formats: Sequence[str] = DEFAULT_FORMATS, bundle: Path | None = None
+) -> None:
     """Find out before the work starts whether reports can be written; leaves no trace.
+
+    Args:
+        directory: where to.
+        formats: of `REPORT_FORMATS`.
+        bundle: what is verified; a report among its files would damage it.
 
     Raises:
         ReportPathError: they cannot; the message says why.
     """
+    if bundle is not None and (bundle / MANIFEST_NAME).is_file():
+        inside, whole = directory.resolve(), bundle.resolve()
+        if inside.is_relative_to(whole) and inside.relative_to(whole).parts[:1] != (REPORT_DIR,):
+            raise ReportPathError(
+                f"cannot write reports to {directory}: the manifest of {bundle} does not list "
+                f"them, and it would no longer verify; only {bundle / REPORT_DIR} is free for "
+                "reports"
+            )
     nearest = directory
     while not nearest.exists() and nearest != nearest.parent:
         nearest = nearest.parent
     if not nearest.is_dir():
         raise ReportPathError(f"cannot write reports to {directory}: {nearest} is a file")
+    for name, _ in (REPORT_FORMATS[wanted] for wanted in formats):
+        if (directory / name).is_dir():
+            raise ReportPathError(
+                f"cannot write reports to {directory}: {directory / name} is a directory"
+            )
     probe = nearest / f".toolkit-probe.{os.getpid()}"
     try:
         probe.touch()

@@ -95,6 +95,32 @@ def test_labelled_pairs_with_a_bad_row(tiny_bundle: Path, tmp_path: Path) -> Non
     assert not report.exists()
 
 
+def test_a_corpus_of_one_line(tiny_bundle: Path, tmp_path: Path) -> None:
+    corpus, report = tmp_path / "texts.txt", tmp_path / "report"
+    corpus.write_text("only this\n")
+    result = toolkit("verify", tiny_bundle, "--corpus", corpus, "--report-dir", report)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr.splitlines()[-1] == (
+        f"error: {corpus} has 1 different text: at least 32 are needed, one a line"
+    )
+    assert not report.exists()
+
+
+def test_a_corpus_of_a_hundred_thousand_lines(
+    tiny_bundle: Path, tiny_model: Path, tmp_path: Path
+) -> None:
+    corpus = tmp_path / "texts.txt"
+    corpus.write_text("".join(f"text number {n} of many\n" for n in range(100_000)))
+    result = toolkit(
+        "verify", tiny_bundle, "--corpus", corpus, "--against", tiny_model, "--variant", "cpu/fp32",
+        "--json",
+    )  # fmt: skip
+    assert result.exit_code == 0
+    document = json.loads(result.stdout)
+    assert 2000 < len(document["corpus"]) < 2020
+    assert any("evenly spread over its 100000 lines" in note for note in document["notes"])
+
+
 def test_a_corpus_that_is_not_utf_8(tiny_bundle: Path, tmp_path: Path) -> None:
     corpus = tmp_path / "texts.txt"
     corpus.write_bytes(b"fine\n\xff\n")
@@ -112,6 +138,40 @@ def test_a_report_path_that_cannot_be_written(tiny_bundle: Path, tmp_path: Path)
         f"error: cannot write reports to {tmp_path / 'file' / 'report'}: "
         f"{tmp_path / 'file'} is a file\n"
     )
+
+
+@pytest.mark.usefixtures("no_work")
+def test_a_report_whose_file_is_a_directory(tiny_bundle: Path, tmp_path: Path) -> None:
+    (tmp_path / "report.sarif").mkdir()
+    asked = ("verify", tiny_bundle, "--report-dir", tmp_path, "--report")
+    result = toolkit(*asked, "sarif,json")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr == (
+        f"error: cannot write reports to {tmp_path}: {tmp_path / 'report.sarif'} is a directory\n"
+    )
+    with pytest.raises(AssertionError, match="the work has started"):
+        raise toolkit(*asked, "json").exception or SystemExit
+
+
+@pytest.mark.usefixtures("no_work")
+@pytest.mark.parametrize("place", [".", "reports", "onnx/report"])
+def test_a_report_among_the_files_of_the_bundle(place: str, tiny_bundle: Path) -> None:
+    before = sorted(tiny_bundle.rglob("*"))
+    result = toolkit("verify", tiny_bundle, "--report-dir", tiny_bundle / place)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert f"only {tiny_bundle / 'report'} is free for reports\n" in result.stderr
+    assert sorted(tiny_bundle.rglob("*")) == before
+
+
+def test_a_report_in_the_bundles_own_place(
+    tiny_bundle: Path, tiny_model: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(tiny_bundle, tmp_path / "bundle")
+    asked = ("verify", tmp_path / "bundle", "--against", tiny_model, "--variant", "cpu/fp32")
+    result = toolkit(*asked, "--report-dir", tmp_path / "bundle/report/ci")
+    assert result.exit_code == 0
+    assert (tmp_path / "bundle/report/ci/report.json").is_file()
+    assert toolkit(*asked).exit_code == 0  # it does not count as one of the bundle's files
 
 
 @pytest.mark.parametrize("variant", [(), ("--variant", "onnx/model.onnx")])

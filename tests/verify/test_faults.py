@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from tests.verify.plants import (
     padding_in_the_mean,
     per_tensor_int8,
     positions_off_by_one,
+    write_manifest,
 )
 
 Faulty = Callable[..., Path]
@@ -76,6 +78,53 @@ def test_truncation_at_128(faulty: Faulty, reference: Reference) -> None:
     assert (limit.figure, limit.threshold) == (128, 256)
     worst = next(gate for _, gate in report.failures if gate.name == "cosine-min").worst
     assert "length-" in worst
+
+
+def test_facts_that_the_bundles_own_files_contradict(faulty: Faulty, reference: Reference) -> None:
+    def normalized_no_more(modules: Any) -> None:
+        del modules[-1]
+
+    def cut(config: dict[str, Any]) -> None:
+        config["max_seq_length"] = 128
+
+    report = verify_bundle(
+        faulty(
+            change_json("modules.json", normalized_no_more),
+            change_json("sentence_bert_config.json", cut),
+            pooling="cls",
+        ),
+        against=reference,
+    )
+    gate = next(gate for _, gate in report.failures if gate.name == "facts")
+    assert gate.figure == 3
+    assert gate.detail == (
+        "max_tokens: 256 in the manifest, 128 in the bundle's files; "
+        "pooling: cls in the manifest, mean in the bundle's files; "
+        "normalized: True in the manifest, False in the bundle's files"
+    )
+
+
+@pytest.mark.parametrize("variant", ["cpu/int8", "openvino/int8"])
+def test_another_interface_than_the_manifest_says(
+    faulty: Faulty, reference: Reference, variant: str
+) -> None:
+    copy = faulty(variant=variant)
+    manifest = read(copy)
+    (promised,) = manifest.variants
+    states, vectors = promised.outputs
+    changed = replace(
+        promised,
+        opset=99,
+        inputs=promised.inputs[:1],
+        outputs=(replace(states, dtype="float16"), replace(vectors, shape=("batch", 128))),
+    )
+    write_manifest(copy, replace(manifest, variants=(changed,)))
+    report = verify_bundle(copy, against=reference)
+    assert failed(report) == {"interface"}
+    (_, gate), *_ = report.failures
+    assert (gate.figure, gate.worst) == (4, "opset")
+    assert "input attention_mask: int64 (any, any), manifest none" in gate.detail
+    assert "sentence_embedding: float32 (any, 384), manifest float32 (any, 128)" in gate.detail
 
 
 def test_other_dimensions_stop_before_the_variants(faulty: Faulty, reference: Reference) -> None:

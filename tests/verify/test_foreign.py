@@ -48,7 +48,7 @@ def test_a_good_conversion_passes(directory: Path, reference: Reference) -> None
     assert report.notes == ("gates integrity and reference: left out, since there is no manifest",)
     assert said[-1] == "judging onnx/model.onnx"
     (note,) = report.variants[0].notes
-    assert note == "gate operators: left out, since there is no manifest to promise any"
+    assert note == "gates interface and operators: left out, since there is no manifest"
 
 
 @pytest.mark.usefixtures("few_texts")

@@ -27,7 +27,7 @@ class MadeUp:
     name = kind = "cpu/fp32"
     runs_on = "made up"
     files = ()
-    promised_operators = None
+    promised = None
     thread_counts = (1, 2)
     pooling = "mean"
     normalized = True

@@ -150,7 +150,7 @@ def test_without_onnx_the_graph_is_not_inspected(
     report = verify_bundle(bundle, against=reference, variants=["cpu/fp32"])
     assert report.passed
     (note,) = report.variants[0].notes
-    assert note.startswith("gates operators and precision: left out, since the library that reads")
+    assert note.startswith("gates interface, operators and precision: left out, since the library")
     assert report.variants[0].operators
 
 
