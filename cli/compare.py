@@ -12,7 +12,7 @@ from minilm.cli.options import JsonOption, known_variants
 
 if TYPE_CHECKING:
     from minilm.verify import Comparison
-    from minilm.verify.comparison import FileChange, VariantChange
+    from minilm.verify.comparison import VariantChange
 
 __all__ = ["command"]
 
@@ -144,7 +144,8 @@ def _print(found: "Comparison", *, one_bundle: bool) -> None:
     if operators:
         print_table("operators", ("variant", "operator", "before", "after"), operators)
     if found.files:
-        print_table("files", ("path", "before", "after"), [_file(change) for change in found.files])
+        rows = [(change.path, *change.sides) for change in found.files]
+        print_table("files", ("path", "before", "after"), rows)
     elif not one_bundle:
         sys.stdout.write("Every file is the same.\n")
     for text in found.missing:
@@ -170,11 +171,3 @@ def _row(change: "VariantChange") -> tuple[str, ...]:
         f"{change.speed:.2f}x",
         f"{len(change.operators)} types changed" if change.operators else "the same",
     )
-
-
-def _file(change: "FileChange") -> tuple[str, ...]:
-    before, after = (
-        "absent" if count is None else f"{count:,} B"
-        for count in (change.before_bytes, change.after_bytes)
-    )
-    return change.path, before, after

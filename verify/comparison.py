@@ -33,6 +33,13 @@ class FileChange:
     before_bytes: int | None
     after_bytes: int | None
 
+    @property
+    def sides(self) -> tuple[str, str]:
+        """What a reader should see of it before and after."""
+        if self.before_bytes == self.after_bytes:
+            return _bytes(self.before_bytes), "other content"
+        return _bytes(self.before_bytes), _bytes(self.after_bytes)
+
 
 @dataclass(frozen=True, kw_only=True)
 class VariantChange:
@@ -96,10 +103,7 @@ class Comparison:
         lines += [f"- {line}" for line in self.missing]
         if self.files:
             lines += ["", "| file | before | after |", "|---|---|---|"]
-            lines += [
-                f"| {f.path} | {_bytes(f.before_bytes)} | {_bytes(f.after_bytes)} |"
-                for f in self.files
-            ]
+            lines += [f"| {f.path} | {' | '.join(f.sides)} |" for f in self.files]
         else:
             lines.append("Every file is the same.")
         return "\n".join(lines) + "\n"
@@ -246,4 +250,4 @@ def _row(change: VariantChange) -> str:
 
 
 def _bytes(count: int | None) -> str:
-    return "absent" if count is None else f"{count:,}"
+    return "absent" if count is None else f"{count:,} B"

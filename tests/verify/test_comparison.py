@@ -8,6 +8,8 @@ from minilm.runtime.errors import InvalidArtifact
 from minilm.runtime.manifest import MANIFEST_NAME, read
 from minilm.verify import compare
 
+from tests.verify.plants import write_manifest
+
 
 def test_a_bundle_with_itself(tiny_bundle: Path) -> None:
     said: list[str] = []
@@ -61,6 +63,18 @@ def test_files_and_variants_that_only_one_has(tiny_bundle: Path, tmp_path: Path)
     assert "absent" in text
     back = compare(other, tiny_bundle)
     assert f"cpu/int8 is only in {tiny_bundle.name}" in back.missing
+
+
+def test_other_content_of_the_same_size(tiny_bundle: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    shutil.copytree(tiny_bundle, other)
+    path = other / "README.md"
+    path.write_bytes(path.read_bytes()[:-1] + b"!")
+    write_manifest(other, read(other))
+    found = compare(tiny_bundle, other, pairs=[("cpu/fp32", "cpu/fp32")])
+    (change,) = found.files
+    assert change.sides == (f"{path.stat().st_size:,} B", "other content")
+    assert f"| README.md | {path.stat().st_size:,} B | other content |" in found.to_markdown()
 
 
 def test_nothing_in_common(tiny_bundle: Path, tmp_path: Path) -> None:
