@@ -127,14 +127,13 @@ def _summary(variants: Sequence[VariantReport]) -> str:
 
 def _overview(variants: Sequence[VariantReport]) -> str:
     """The histograms of all variants, on one scale."""
+    if not variants:
+        return ""
     figures = "".join(
         f"<figure><figcaption>{escape(variant.name)}</figcaption>"
         f"{histogram(variant.cosines, _limit(variant), variant.name)}</figure>"
         for variant in variants
-        if variant.cosines
     )
-    if not figures:
-        return ""
     return (
         "<h2>How far texts stand from the original</h2>"
         '<p class="soft">Further right is worse; the dashed line is the gate for the lowest '
@@ -152,8 +151,6 @@ def _variant(report: Report, variant: VariantReport) -> str:
         "<h3>Distance against length</h3><figure>"
         "<figcaption>A dot is a text; the dashed line is the gate for the lowest cosine"
         f"</figcaption>{scatter(variant.cosines, tokens, _limit(variant), variant.name)}</figure>"
-        if variant.cosines
-        else ""
     )
     open_ = "" if variant.passed else " open"
     return (

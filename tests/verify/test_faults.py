@@ -194,6 +194,20 @@ def test_golden_vectors_of_other_weights(
     assert "recorded from other weights" in report.failures[0][1].detail
 
 
+def test_golden_vectors_of_another_width(
+    faulty: Faulty, bundle: Path, reference: Reference
+) -> None:
+    def narrow(copy: Path) -> None:
+        with np.load(bundle / GOLDEN_NAME) as archive:
+            arrays = dict(archive)
+        arrays["vectors"] = arrays["vectors"][:, :100]
+        np.savez(copy / GOLDEN_NAME, **arrays)
+
+    report = verify_bundle(faulty(narrow), against=reference)
+    assert failed(report) == {"golden"}
+    assert report.failures[0][1].detail == "100 dimensions, the reference has 384"
+
+
 def test_other_weights_are_no_reference(faulty: Faulty, reference: Reference) -> None:
     report = verify_bundle(faulty(weights_sha256="0" * 64), against=reference)
     assert failed(report) == {"reference"}

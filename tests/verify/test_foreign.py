@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -210,6 +211,19 @@ def test_files_that_are_no_graphs(tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(b"nothing")
         with pytest.raises(InvalidArtifact, match=name):
             open_graph(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("name", "library", "extra"),
+    [("a.onnx", "onnxruntime", "cpu"), ("a.xml", "openvino", "openvino")],
+)
+def test_without_the_library_that_runs_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, library: str, extra: str
+) -> None:
+    monkeypatch.setitem(sys.modules, library, None)
+    with pytest.raises(BackendUnavailable, match=rf'pip install "minilm-toolkit\[{extra}\]"') as e:
+        open_graph(tmp_path / name)
+    assert e.value.exit_code == 4
 
 
 def test_outputs_are_told_apart() -> None:

@@ -306,6 +306,21 @@ def test_a_vocabulary_too_small_to_find_the_limit(
     assert notes == ["gate limit: left out, since the vocabulary has no two words of one token"]
 
 
+def test_where_no_text_parts_at_the_limit_it_is_searched_for(
+    subject: MadeUp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[int] = []
+
+    def exact_but_not_there(tokens: int, count: Callable[[str], int]) -> str:
+        calls.append(tokens)
+        return exact(tokens - (len(calls) == 1), count)
+
+    monkeypatch.setattr("minilm.verify.trial.exact", exact_but_not_there)
+    gates, _ = run(subject)
+    assert len(calls) > 1
+    assert gates["limit"].figure == LIMIT
+
+
 def test_two_words_of_a_tiny_vocabulary(tmp_path: Path) -> None:
     from tokenizers import Tokenizer, models, pre_tokenizers
 

@@ -1,6 +1,6 @@
 import json
 import re
-from dataclasses import fields
+from dataclasses import fields, replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -336,3 +336,28 @@ def test_a_path_that_cannot_be_written_is_found_before(tmp_path: Path) -> None:
         check_writable(Path("/proc/report"))
     with pytest.raises(ReportPathError, match="cannot write reports"):
         write_reports(make(), tmp_path / "file")
+
+
+def test_nothing_was_judged() -> None:
+    """Against the wrong reference no variant is, and every format says so all the same."""
+    whole = make()
+    failed = judge("reference", Measured(figure=1, worst="itself"), 0)
+    report = replace(whole, gates=(failed,), variants=(), corpus=())
+    assert not report.passed
+    page = report.to_html()
+    assert "Failed 1 of 1 gates" in page
+    assert "<svg" not in page
+    assert "<h2>Variants</h2>" not in page
+    assert "| variant |" not in report.to_markdown()
+    assert "reference" in report.to_junit()
+    assert "::error " in report.to_github()
+    assert json.loads(report.to_sarif())["runs"][0]["results"]
+    conforms(json.loads(report.to_json()), schema(), schema())
+
+
+def test_every_variant_has_its_histogram_at_the_top() -> None:
+    page = make().to_html()
+    top, _, below = page.partition("<h2>Bundle</h2>")
+    assert top.count('<svg viewBox="0 0 360 190" role="img" aria-labelledby="histogram-') == 1
+    assert "Histogram of the distance to the original for cpu/int8: 4 texts" in top
+    assert 'aria-labelledby="scatter-cpu-int8"' in below
