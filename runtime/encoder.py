@@ -3,6 +3,7 @@
 import threading
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from itertools import islice
 from types import TracebackType
 from typing import Any, Final, Self
@@ -11,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from minilm.runtime.batching import Row
 from minilm.runtime.checks import check_positive
+from minilm.runtime.dropin import DropIn
 from minilm.runtime.engine import Engine
 from minilm.runtime.errors import UsageError
 from minilm.runtime.job import EncodeReport, Job, JobOptions
@@ -33,7 +35,7 @@ class TruncationWarning(UserWarning):
     """A text was cut, and nobody had said what is to become of long texts."""
 
 
-class Encoder:
+class Encoder(DropIn):
     """Embeds texts with one variant of a bundle; `minilm.runtime.load` makes it.
 
     May be used from several threads at once. Pickles as its path and options, and is loaded again
@@ -53,7 +55,7 @@ class Encoder:
         manifest: Manifest,
         why: str,
         on_long: OnLong | None,
-        reload: Callable[[], "Encoder"],
+        reload: partial["Encoder"],
     ) -> None:
         self.manifest = manifest
         self.variant = engine.variant
@@ -110,6 +112,7 @@ class Encoder:
         batch_size: int = _STREAM_BLOCK,
         normalize_embeddings: bool = True,
         on_long: OnLong | None = None,
+        first: int = 0,
     ) -> Iterator[Vectors]:
         """Embed a stream of any length in constant memory.
 
@@ -118,6 +121,7 @@ class Encoder:
             batch_size: texts of a block.
             normalize_embeddings: as in `encode`.
             on_long: as in `load`, for this call.
+            first: position of the stream's first text, for messages.
 
         Returns:
             An iterator of float32, (block, dimension), in the stream's order. `last_report` counts
@@ -132,7 +136,8 @@ class Encoder:
         check_positive("batch_size", batch_size)
         check_stream(stream)
         chosen = self._chosen(on_long)
-        return self._blocks(iter(stream), batch_size, chosen, normalize=normalize_embeddings)
+        job_of = partial(self._job, on_long=chosen, normalize=normalize_embeddings)
+        return self._blocks(iter(stream), batch_size, first, job_of)
 
     def chunks(self, text: str) -> list[Chunk]:
         """Windows over the whole of `text`, with their places in it and their vectors.
@@ -173,21 +178,6 @@ class Encoder:
         """
         cosines: Vectors = np.clip(self._units("a", a) @ self._units("b", b).T, -1, 1)
         return cosines
-
-    def embed_documents(self, texts: list[str]) -> list[list[float]]:
-        """LangChain's name for `encode`: a list of vectors."""
-        vectors: list[list[float]] = self.encode(texts).tolist()
-        return vectors
-
-    def embed_query(self, text: str) -> list[float]:
-        """LangChain's name for `encode` of one text."""
-        check_text(text, "the text")
-        vector: list[float] = self.encode(text).tolist()
-        return vector
-
-    def __call__(self, input: Iterable[str]) -> list[Vectors]:  # noqa: A002 - Chroma's name
-        """Chroma's name for `encode`: a list of arrays."""
-        return list(self.encode([input] if isinstance(input, str) else input))
 
     @property
     def last_report(self) -> EncodeReport:
@@ -273,11 +263,11 @@ class Encoder:
         return job.result()
 
     def _blocks(
-        self, stream: Iterator[str], size: int, on_long: OnLong | None, *, normalize: bool
+        self, stream: Iterator[str], size: int, first: int, job_of: Callable[..., Job]
     ) -> Iterator[Vectors]:
         report = EncodeReport()
-        while block := as_texts(islice(stream, size), first=report.texts):
-            job = self._job(block, on_long, normalize=normalize, first=report.texts)
+        while block := as_texts(islice(stream, size), first=first + report.texts):
+            job = job_of(block, first=first + report.texts)
             vectors = self._finish(job, report, None, None)
             report = self.last_report
             yield vectors

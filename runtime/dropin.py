@@ -1,0 +1,160 @@
+"""The names by which LangChain and Chroma call an encoder. Neither is imported.
+
+LangChain asks for `embed_documents` and `embed_query(text)`. Chroma calls the object itself and
+`embed_query(input=[...])`, and keeps beside a collection what `name` and `get_config` say, so that
+it can refuse other embeddings later and build these again.
+"""
+
+from collections.abc import Iterable
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, overload
+
+import numpy as np
+import numpy.typing as npt
+from minilm.runtime.errors import InvalidArtifact, TextTypeError, UsageError
+from minilm.runtime.manifest import Manifest
+from minilm.runtime.texts import check_text
+
+if TYPE_CHECKING:
+    from minilm.runtime.encoder import Encoder
+
+__all__ = ["DropIn"]
+
+Vectors = npt.NDArray[np.float32]
+
+_NAME: Final = "minilm-toolkit"
+_WEIGHTS: Final = "weights_sha256"
+
+
+class DropIn:
+    """The part of an `Encoder` that other libraries call.
+
+    Attributes:
+        manifest: of the bundle.
+    """
+
+    manifest: Manifest
+    _reload: "partial[Encoder]"
+
+    def encode(self, texts: str | Iterable[str]) -> Vectors:
+        """As `Encoder.encode`, which takes its place."""
+        raise NotImplementedError
+
+    def embed_documents(self, texts: list[str]) -> list[list[float]]:
+        """LangChain's name for `encode`: a list of vectors."""
+        vectors: list[list[float]] = self.encode(texts).tolist()
+        return vectors
+
+    @overload
+    def embed_query(self, text: str) -> list[float]: ...
+
+    @overload
+    def embed_query(self, *, input: Iterable[str]) -> list[Vectors]: ...
+
+    def embed_query(
+        self,
+        text: str | None = None,
+        *,
+        input: Iterable[str] | None = None,  # noqa: A002 - Chroma's name
+    ) -> list[float] | list[Vectors]:
+        """The vector of one text, as LangChain calls it; of several as `input`, as Chroma does.
+
+        Raises:
+            TextTypeError: not a str, or both or none of the two; else as `encode`.
+        """
+        if input is not None:
+            if text is not None:
+                raise TextTypeError("embed_query takes one text or input=[...], not both")
+            return self(input)
+        check_text(text, "the text")
+        assert text is not None  # or it was refused just now
+        vector: list[float] = self.encode(text).tolist()
+        return vector
+
+    async def aembed_documents(self, texts: list[str]) -> list[list[float]]:
+        """`embed_documents` on a thread of its own, for LangChain's asynchronous calls."""
+        from asyncio import to_thread
+
+        return await to_thread(self.embed_documents, texts)
+
+    async def aembed_query(self, text: str) -> list[float]:
+        """`embed_query` on a thread of its own, for LangChain's asynchronous calls."""
+        from asyncio import to_thread
+
+        return await to_thread(self.embed_query, text)
+
+    def __call__(self, input: Iterable[str]) -> list[Vectors]:  # noqa: A002 - Chroma's name
+        """Chroma's name for `encode`: a list of arrays."""
+        return list(self.encode([input] if isinstance(input, str) else input))
+
+    @staticmethod
+    def name() -> str:
+        """What Chroma writes beside a collection, and compares when it opens one."""
+        return _NAME
+
+    @staticmethod
+    def is_legacy() -> bool:
+        """False: Chroma may keep `get_config` and build the encoder from it."""
+        return False
+
+    @staticmethod
+    def default_space() -> str:
+        """Chroma's word for the distance that the model was trained for."""
+        return "cosine"
+
+    @staticmethod
+    def supported_spaces() -> list[str]:
+        """Distances that rank vectors of unit length alike: all that Chroma has."""
+        return ["cosine", "l2", "ip"]
+
+    def get_config(self) -> dict[str, Any]:
+        """What `build_from_config` needs, as JSON has it: arguments of `load`, and the model.
+
+        The path is absolute. Give the encoder to `get_collection` too, and Chroma does not look
+        for the bundle there, nor load it a second time.
+        """
+        chosen = {"path": self._reload.args[0], **self._reload.keywords}
+        config = {
+            name: value if isinstance(value, int) else str(value)
+            for name, value in chosen.items()
+            if value is not None
+        }
+        return {**config, _WEIGHTS: self.manifest.model.weights_sha256}
+
+    @staticmethod
+    def build_from_config(config: dict[str, Any]) -> "Encoder":
+        """Load the encoder that `get_config` described.
+
+        Raises:
+            UsageError: `config` is none that `get_config` gave.
+            InvalidArtifact: a bundle of another model stands there now; else as `load`.
+        """
+        from minilm.runtime.loading import load
+
+        DropIn.validate_config(config)
+        arguments = {name: value for name, value in config.items() if name != _WEIGHTS}
+        encoder = load(**arguments)
+        if encoder.manifest.model.weights_sha256 != config[_WEIGHTS]:
+            encoder.close()
+            raise InvalidArtifact(
+                f"the bundle at {config['path']} is of another model than the collection's: its "
+                f"weights are {encoder.manifest.model.weights_sha256}, not {config[_WEIGHTS]}"
+            )
+        return encoder
+
+    @staticmethod
+    def validate_config(config: dict[str, Any]) -> None:
+        """Raise `UsageError` unless `config` has what `build_from_config` needs."""
+        for name in ("path", _WEIGHTS):
+            if not isinstance(config.get(name), str):
+                raise UsageError(f"the configuration of {_NAME} lacks {name!r}: {config}")
+
+    @staticmethod
+    def validate_config_update(old_config: dict[str, Any], new_config: dict[str, Any]) -> None:
+        """Raise `UsageError` if the new encoder's model is not that of the collection's vectors."""
+        old, new = old_config.get(_WEIGHTS), new_config.get(_WEIGHTS)
+        if old != new:
+            raise UsageError(
+                f"the collection's vectors are of a model with weights {old}, and the new encoder "
+                f"has {new}: their vectors cannot be compared; embed the documents again"
+            )
