@@ -6,8 +6,11 @@ a full batch gets a graph of its own once its shape has come a few times. Rows a
 a few widths, so that shapes do come back.
 """
 
+import os
 import threading
 from collections import Counter, deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -31,9 +34,20 @@ _Shape = tuple[int, int]
 
 # OpenVINO's binding fills tables of NumPy's types at the first use, under a guard of C++ that it
 # waits for with the interpreter lock held: two threads there at once wait for each other for ever
-# (seen in 2026.4.1). So the first batch of a process runs alone.
+# (seen in 2026.4.1, in every other run of eight first batches). So the first batch of a process
+# runs alone, and until it is done nothing is loaded beside it, nor beside another load.
 _first = threading.Lock()
 _first_done = threading.Event()
+
+
+def _forget_other_threads() -> None:
+    """In a forked child: whoever held the lock is not here to let go of it."""
+    global _first  # noqa: PLW0603 - a lock cannot be made anew in place
+    _first = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_other_threads)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +82,18 @@ def open_session(
         InvalidArtifact: OpenVINO cannot read the graph.
         UsageError: `cache_dir` cannot be used.
     """
-    return _OpenVinoSession(variant, graph, weights, options)
+    with _alone_at_first():
+        return _OpenVinoSession(variant, graph, weights, options)
+
+
+@contextmanager
+def _alone_at_first() -> Iterator[None]:
+    """Keep every other thread out of the binding, unless a batch has gone through it before."""
+    if _first_done.is_set():
+        yield
+        return
+    with _first:
+        yield
 
 
 class _Compiled:
@@ -131,11 +156,11 @@ class _OpenVinoSession:
         return next(width for width in self._widths if width >= tokens)
 
     def run(self, ids: npt.NDArray[np.int64], mask: npt.NDArray[np.int64]) -> Vectors:
-        graph = self._graph_for((ids.shape[0], ids.shape[1]))
+        shape = ids.shape[0], ids.shape[1]
         if _first_done.is_set():
-            return graph.run(ids, mask)
-        with _first:
-            vectors = graph.run(ids, mask)
+            return self._graph_for(shape).run(ids, mask)
+        with _alone_at_first():
+            vectors = self._graph_for(shape).run(ids, mask)
             _first_done.set()
         return vectors
 
