@@ -6,9 +6,10 @@ stay in floating point, the most damaging first.
 """
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Final
 
 import numpy as np
@@ -24,6 +25,7 @@ from minilm.optimize.passes.smoothing import Smooth
 from minilm.optimize.rounding import Rounded, gptq
 from minilm.optimize.spec import Exported
 from minilm.runtime.errors import BuildFailed
+from minilm.runtime.host import allowed_cores
 
 __all__ = ["Damage", "Recipe", "StaticPlan", "plan", "quantized"]
 
@@ -40,6 +42,9 @@ _EVERY: Final = 3
 
 _EVERY_FOR_DAMAGE: Final = 4
 """And of these one of so many, to tell the layers' damages apart."""
+
+_MOST_AT_ONCE: Final = 4
+"""Plans that are judged at once: each holds its graph twice, 300 MB for this model."""
 
 _log = logging.getLogger(__name__)
 
@@ -158,12 +163,13 @@ class _Search:
     def run(self) -> StaticPlan:
         damages = self._damages()
         most = int(MOST_LEFT_OUT * len(self._recipe.rounded))
+        plans = [
+            frozenset(name for damage in damages[:count] for name in damage.names)
+            for count in range(len(damages) + 1)
+        ]
+        plans = [left_out for left_out in plans if len(left_out) <= most]
         tried: list[tuple[float, float, frozenset[str]]] = []
-        for count in range(len(damages) + 1):
-            left_out = frozenset(name for damage in damages[:count] for name in damage.names)
-            if len(left_out) > most:
-                break
-            cosines = self._cosines(left_out)
+        for left_out, cosines in self._cosines_of(plans):
             mean, minimum = float(cosines.mean()), float(cosines.min())
             _log.debug("%d layers left out: mean %.5f, minimum %.5f", len(left_out), mean, minimum)
             tried.append((mean, minimum, left_out))
@@ -184,13 +190,32 @@ class _Search:
 
     def _damages(self) -> tuple[Damage, ...]:
         everything = frozenset(self._recipe.rounded)
+        groups = list(_groups(self._smoothed))
+        alone = [everything - set(names) for names in groups]
         found = []
-        for names in _groups(self._smoothed):
-            losses = 1 - self._cosines(everything - set(names), every=_EVERY_FOR_DAMAGE)
+        for names, (_, cosines) in zip(
+            groups, self._cosines_of(alone, every=_EVERY_FOR_DAMAGE), strict=True
+        ):
+            losses = 1 - cosines
             found.append(
                 Damage(names=names, mean_loss=float(losses.mean()), worst_loss=float(losses.max()))
             )
         return tuple(sorted(found, key=lambda damage: (-damage.mean_loss, damage.names)))
+
+    def _cosines_of(
+        self, plans: Sequence[frozenset[str]], every: int = 1
+    ) -> Iterator[tuple[frozenset[str], npt.NDArray[np.float64]]]:
+        """Each plan with its cosines, in order, as many at once as there are cores.
+
+        Each runs on one thread, so the figures do not depend on how many do. Plans that nobody asks
+        for any more are not begun.
+        """
+        workers = min(_MOST_AT_ONCE, allowed_cores()[0])
+        judge = partial(self._cosines, every=every)
+        with ThreadPoolExecutor(workers) as pool:
+            for start in range(0, len(plans), workers):
+                some = plans[start : start + workers]
+                yield from zip(some, pool.map(judge, some), strict=True)
 
     def _cosines(self, left_out: frozenset[str], every: int = 1) -> npt.NDArray[np.float64]:
         model = self._recipe.quantize(_copy(self._smoothed), left_out)
