@@ -28,6 +28,9 @@ Vectors = npt.NDArray[np.float32]
 _STREAM_BLOCK: Final = 1024
 """Texts of a block of `iter_encode`: enough to sort well, a few MB."""
 
+_STREAM_CHARS: Final = 1 << 24
+"""A block ends behind the text that reaches so many characters: no stream is held by its texts."""
+
 _warned = threading.Event()
 
 
@@ -118,7 +121,7 @@ class Encoder(DropIn):
 
         Args:
             stream: any iterable of str; read one block at a time.
-            batch_size: texts of a block.
+            batch_size: most texts of a block; long texts make it end earlier.
             normalize_embeddings: as in `encode`.
             on_long: as in `load`, for this call.
             first: position of the stream's first text, for messages.
@@ -266,7 +269,7 @@ class Encoder(DropIn):
         self, stream: Iterator[str], size: int, first: int, job_of: Callable[..., Job]
     ) -> Iterator[Vectors]:
         report = EncodeReport()
-        while block := as_texts(islice(stream, size), first=first + report.texts):
+        while block := as_texts(_block(stream, size), first=first + report.texts):
             job = job_of(block, first=first + report.texts)
             vectors = self._finish(job, report, None, None)
             report = self.last_report
@@ -283,3 +286,14 @@ class Encoder(DropIn):
             )
         units: Vectors = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
         return units
+
+
+def _block(stream: Iterator[Any], size: int) -> Iterator[Any]:
+    """The next texts of a stream: `size`, or fewer if they are long."""
+    chars = 0
+    for text in islice(stream, size):
+        yield text
+        # What is no text is refused by whoever takes it.
+        chars += len(text) if isinstance(text, str) else 0
+        if chars >= _STREAM_CHARS:
+            return

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from minilm.runtime import Encoder, EncodeReport, load
-from minilm.runtime.errors import BackendUnavailable, EncoderUnusable, UsageError
+from minilm.runtime.errors import BackendUnavailable, EncoderUnusable, TextTypeError, UsageError
 from minilm.verify.reference import PyTorchReference
 
 TEXTS = [
@@ -132,6 +132,19 @@ def test_streams_are_read_one_block_at_a_time(tiny: Encoder) -> None:
     assert read == []
     next(blocks)
     assert len(read) == 10
+
+
+def test_long_texts_end_a_block_of_a_stream(tiny: Encoder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("minilm.runtime.encoder._STREAM_CHARS", 100)
+    texts = ["word"] * 5 + ["word " * 12] * 4 + ["word " * 50] + ["word"] * 3
+    blocks = list(tiny.iter_encode(iter(texts), batch_size=6))
+    assert [len(block) for block in blocks] == [6, 2, 2, 3]
+    np.testing.assert_allclose(np.concatenate(blocks), tiny.encode(texts), atol=1e-6)
+
+
+def test_positions_of_a_stream_may_begin_anywhere(tiny: Encoder) -> None:
+    with pytest.raises(TextTypeError, match=r"^texts\[1005\] is None"):
+        list(tiny.iter_encode([*["a"] * 5, None], batch_size=2, first=1000))  # type: ignore[list-item]  # the point
 
 
 @pytest.mark.parametrize("value", [0, -1, True, 2.0, "8"])
