@@ -90,8 +90,12 @@ def steps(*, logged: bool = True) -> Iterator[Callable[[str], None]]:
 
 
 @contextmanager
-def counting(what: str) -> Iterator[Callable[[int], None]]:
+def counting(what: str, done: int = 0) -> Iterator[Callable[[int], None]]:
     """Progress of work over many items.
+
+    Args:
+        what: they are.
+        done: items that a run before has done: counted, but not in the rate.
 
     Yields:
         A function to call with the number of items done since the last call. It draws on a
@@ -100,7 +104,7 @@ def counting(what: str) -> Iterator[Callable[[int], None]]:
     if not sys.stderr.isatty():
         yield lambda _: None
         return
-    counter = _Counter(what)
+    counter = _Counter(what, done)
     try:
         yield counter.add
     finally:
@@ -130,8 +134,9 @@ def _plain_line(message: str) -> None:
 class _Counter:
     """A count with its rate on one line of the terminal, drawn at most ten times a second."""
 
-    def __init__(self, what: str) -> None:
+    def __init__(self, what: str, before: int) -> None:
         self._what = what
+        self._before = before
         self._start = self._drawn = time.monotonic()
         self._done = 0
         self._width = 0
@@ -142,7 +147,8 @@ class _Counter:
         now = time.monotonic()
         if now - self._start >= _DRAW_AFTER_SECONDS and now - self._drawn >= 0.1:
             self._drawn = now
-            self._draw(f"{self._done:,} {self._what}, {self._done / (now - self._start):,.0f}/s")
+            rate = self._done / (now - self._start)
+            self._draw(f"{self._before + self._done:,} {self._what}, {rate:,.0f}/s")
 
     def close(self) -> None:
         """Clear the line."""

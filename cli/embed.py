@@ -1,61 +1,94 @@
 """`toolkit embed`."""
 
+import hashlib
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from minilm.cli.options import EncoderOptions, flattened
 from minilm.cli.streams import embedded
-from minilm.cli.texts import from_arguments_or_file
+from minilm.cli.texts import FieldOption, from_arguments_or_file
 from minilm.cli.vectors import check_output, open_output
+
+if TYPE_CHECKING:
+    from minilm.runtime import Encoder
 
 __all__ = ["command"]
 
 
 @flattened
-def command(
+def command(  # noqa: PLR0913 - one parameter an option
     texts: Annotated[list[str] | None, typer.Argument(help="Texts, each its own vector.")] = None,
     *,
     source: Annotated[
         Path | None,
-        typer.Option("--input", "-i", help="File of text lines or JSON lines; - is stdin."),
+        typer.Option(
+            "--input",
+            "-i",
+            help="File of text lines, JSON lines (with --field) or Parquet (.parquet); - is stdin.",
+        ),
     ] = None,
-    field: Annotated[
-        str | None, typer.Option("--field", help="Read JSON lines; this field has the text.")
-    ] = None,
+    field: FieldOption = None,
     output: Annotated[
         Path | None,
         typer.Option(
             "--output",
             "-o",
             callback=check_output,
-            help="File to write, .npy or .jsonl. Default: the screen; JSON lines into a pipe.",
+            help="File to write: .npy, .jsonl or .parquet. Default: the screen; JSON lines into a "
+            "pipe.",
+        ),
+    ] = None,
+    resume: Annotated[
+        bool | None,
+        typer.Option(
+            "--resume/--no-resume",
+            help="Go on with what a run that was stopped left beside the output, or throw that "
+            "away. Without either, it is an error if something is left.",
         ),
     ] = None,
     options: EncoderOptions,
 ) -> None:
     """Turn texts into vectors.
 
+    A file may be of any size. A run that was stopped, even by a power cut, left its rows in
+    OUTPUT.part: the same command with --resume goes on behind them, and refuses if its first texts,
+    the variant or --on-long are others. From stdin, send the stream again from its start.
+
     \b
     Example:
       toolkit embed "a text" "another"
       toolkit embed --input texts.txt --output vectors.npy
+      toolkit embed --input reviews.parquet --column body --output vectors.parquet --resume
       zcat reviews.jsonl.gz | toolkit embed --input - --field body --output vectors.jsonl
     """
     from minilm.cli.console import counting, note
 
     stream = from_arguments_or_file(texts, source, field)
-    with (
-        options.load() as encoder,
-        open_output(output, encoder.manifest.model.dimension) as write,
-        counting("texts") as count,
-    ):
-        for block_texts, block in embedded(encoder, stream):
-            write(block_texts, block)
-            count(len(block_texts))
-        report = encoder.last_report
+    with options.load() as encoder:
+        recipe = {"on-long": options.on_long, **_recipe(encoder)}
+        dimension = encoder.manifest.model.dimension
+        with open_output(output, dimension, recipe, resume=resume) as rows:
+            if rows.rows:
+                note(f"{rows.rows} rows were there already")
+            rest = rows.rest(stream)
+            with counting("texts", rows.rows) as count:
+                for block_texts, block in embedded(encoder, rest, first=rows.rows):
+                    rows.add(block_texts, block, encoder.last_report)
+                    count(len(block_texts))
+        report = rows.report
     if report.texts_cut:
         note(
             f"{report.texts_cut} of {report.texts} texts were cut to what the model reads, "
             f"{report.tokens_cut} tokens are lost: see --on-long"
         )
+
+
+def _recipe(encoder: "Encoder") -> dict[str, str]:
+    """What else has to be the same for a text to get the same vector."""
+    files = {"tokenizer.json", *encoder.variant.files}
+    hashes = "".join(file.sha256 for file in encoder.manifest.files if file.path in files)
+    return {
+        "variant": encoder.variant.name,
+        "bundle": hashlib.sha256(hashes.encode()).hexdigest()[:16],
+    }

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from minilm.cli.options import EncoderOptions, JsonOption, flattened
 from minilm.cli.streams import ranked
-from minilm.cli.texts import from_file
+from minilm.cli.texts import FieldOption, from_file
 
 __all__ = ["command"]
 
@@ -21,9 +21,7 @@ def command(  # noqa: PLR0913 - one parameter an option
         Path | None,
         typer.Option("--input", "-i", help="Rank the lines of this file instead; - is stdin."),
     ] = None,
-    field: Annotated[
-        str | None, typer.Option("--field", help="Read JSON lines; this field has the text.")
-    ] = None,
+    field: FieldOption = None,
     top: Annotated[int, typer.Option("--top", min=1, help="How many lines to show.")] = 10,
     as_json: JsonOption = False,
     options: EncoderOptions,

@@ -24,9 +24,14 @@ class Match:
 
 
 def embedded(
-    encoder: "Encoder", texts: Iterable[str]
+    encoder: "Encoder", texts: Iterable[str], *, first: int = 0
 ) -> Iterator[tuple[list[str], "NDArray[np.float32]"]]:
     """The texts in their order, a block at a time, each block with its vectors.
+
+    Args:
+        encoder: that embeds them.
+        texts: read a block at a time.
+        first: position of the first in what the user gave, for messages.
 
     Yields:
         k texts, and float32 (k, dimension).
@@ -38,7 +43,7 @@ def embedded(
             waiting.append(text)
             yield text
 
-    for block in encoder.iter_encode(remembered()):
+    for block in encoder.iter_encode(remembered(), first=first):
         yield [waiting.popleft() for _ in block], block
 
 

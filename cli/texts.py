@@ -4,14 +4,24 @@ import json
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import Annotated, BinaryIO, Final
 
 import typer
 
-__all__ = ["STDIN", "from_arguments_or_file", "from_file"]
+__all__ = ["STDIN", "FieldOption", "from_arguments_or_file", "from_file"]
 
 STDIN: Final = Path("-")
+FieldOption = Annotated[
+    str | None,
+    typer.Option(
+        "--field",
+        "--column",
+        help="Field of the JSON lines, or column of the Parquet file, that has the text.",
+    ),
+]
+
 _JSON_LINES: Final = frozenset({".jsonl", ".ndjson"})
+_PARQUET: Final = ".parquet"
 _BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 
 
@@ -40,12 +50,15 @@ def from_file(source: Path, field: str | None) -> Iterator[str]:
     """The texts of a file, in constant memory.
 
     Args:
-        source: UTF-8 file of text lines, or of JSON lines if `field` is given; "-" is stdin.
-        field: of each JSON object that holds the text.
+        source: UTF-8 file of text lines, or of JSON lines if `field` is given, or a Parquet file;
+            "-" is stdin.
+        field: of each JSON object that holds the text, or column of the Parquet file.
 
     Raises:
         typer.BadParameter: no such file, or JSON lines without a field: at once. Not UTF-8, not
-            JSON or no such field: when that line is reached; the message has its number.
+            JSON or no such field: when that line is reached; the message has its number. For
+            Parquet as `minilm.cli.parquet.texts_of_column`.
+        BackendUnavailable: a Parquet file, and pyarrow is not installed.
     """
     if source != STDIN:
         if source.is_dir() or not source.exists():  # a pipe or a device is as good as a file
@@ -55,6 +68,10 @@ def from_file(source: Path, field: str | None) -> Iterator[str]:
             raise typer.BadParameter(
                 f"{source} holds JSON lines: say which field has the text", param_hint="--field"
             )
+        if source.suffix == _PARQUET:
+            from minilm.cli.parquet import texts_of_column
+
+            return texts_of_column(source, field)
     return _lines(source, field)
 
 

@@ -1,25 +1,44 @@
-"""Where the vectors go: a .npy file, JSON lines, or a preview on the screen."""
+"""Where the vectors go: a file in one of several formats, or the screen."""
 
-import errno
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 import typer
+from minilm.cli.formats import FORMATS
+from minilm.runtime.errors import BackendUnavailable
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+    from minilm.cli.formats import Block
+    from minilm.runtime import EncodeReport
 
-    Block = NDArray[np.float32]
-    Write = Callable[[Sequence[str], Block], None]
+__all__ = ["Rows", "check_output", "open_output"]
 
-__all__ = ["SUFFIXES", "check_output", "open_output"]
+_SUFFIXES: Final = ", ".join([*FORMATS][:-1]) + f" or {[*FORMATS][-1]}"
 
-SUFFIXES: Final = (".npy", ".jsonl")
+
+class Rows(Protocol):
+    """Rows of an output.
+
+    Attributes:
+        rows: that are there.
+        report: what became of their texts.
+    """
+
+    rows: int
+    report: "EncodeReport"
+
+    def rest(self, texts: Iterable[str]) -> Iterator[str]:
+        """The texts whose rows are not there yet."""
+        ...
+
+    def add(self, texts: Sequence[str], block: "Block", report: "EncodeReport") -> None:
+        """Append rows: k texts, float32 (k, dimension), and the report of this run's texts."""
+        ...
 
 
 def check_output(output: Path | None) -> Path | None:
@@ -27,97 +46,77 @@ def check_output(output: Path | None) -> Path | None:
 
     Raises:
         typer.BadParameter: unknown suffix, a directory, or no directory to write into.
+        BackendUnavailable: the suffix asks for an extra that is not installed.
     """
     if output is None:
         return None
-    if output.suffix not in SUFFIXES:
-        raise typer.BadParameter(f"{output}: the name must end in {' or '.join(SUFFIXES)}")
+    if output.suffix not in FORMATS:
+        raise typer.BadParameter(f"{output}: the name must end in {_SUFFIXES}")
     if output.is_dir():
         raise typer.BadParameter(f"{output} is a directory")
     if not output.parent.is_dir():
         raise typer.BadParameter(f"{output}: there is no directory {output.parent}")
     if not os.access(output.parent, os.W_OK):
         raise typer.BadParameter(f"{output}: {output.parent} is not writable")
+    if output.suffix == ".parquet" and find_spec("pyarrow") is None:
+        raise BackendUnavailable(
+            f'writing {output} needs pyarrow: pip install "minilm-toolkit[parquet]"'
+        )
     return output
 
 
 @contextmanager
-def open_output(output: Path | None, dimension: int) -> Iterator["Write"]:
-    """Open what `output` names; a file appears whole, or, if anything fails, not at all.
+def open_output(
+    output: Path | None,
+    dimension: int,
+    recipe: Mapping[str, str] | None = None,
+    *,
+    resume: bool | None = None,
+) -> Iterator[Rows]:
+    """Open what `output` names; a file appears whole or not at all.
 
     Args:
-        output: a path that ends in one of `SUFFIXES`, or None: a preview on a terminal, else JSON
+        output: a path that ends in one of `FORMATS`, or None: a preview on a terminal, else JSON
             lines on standard output.
         dimension: elements of a vector.
+        recipe: what makes the vectors, by name: compared when a run is gone on with.
+        resume: as `minilm.cli.unfinished.unfinished`.
 
-    Yields:
-        A function that appends texts and their vectors, float32 (texts, dimension).
+    Raises:
+        typer.BadParameter: `resume` without an output, or as `unfinished`.
     """
     if output is None:
-        yield _preview if sys.stdout.isatty() else _json_lines(sys.stdout.write)
-    elif output.suffix == ".npy":
-        with _replacing(output) as stream, _npy(stream, dimension) as write:
-            yield write
-    else:
-        with _replacing(output) as stream:
-            yield _json_lines(lambda line: stream.write(line.encode("ascii")))
+        if resume is not None:
+            raise typer.BadParameter("applies to --output only", param_hint="--resume")
+        yield _Screen(dimension)
+        return
+    from minilm.cli.unfinished import unfinished
+
+    form = FORMATS[output.suffix](dimension)
+    with unfinished(output, form, recipe or {}, resume=resume) as rows:
+        yield rows
 
 
-@contextmanager
-def _replacing(path: Path) -> Iterator[IO[bytes]]:
-    """A file beside `path` that takes its place when the block ends without an exception."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with part.open("wb") as stream:
-            yield stream
-            stream.flush()
-            os.fsync(stream.fileno())
-        part.replace(path)
-    except OSError as error:
-        if error.errno in {errno.ENOSPC, errno.EFBIG}:  # a write does not say to which file
-            error.filename = str(path)
-        raise
-    finally:
-        part.unlink(missing_ok=True)
+class _Screen:
+    """Standard output, which forgets nothing and can be gone on with by nobody."""
 
+    def __init__(self, dimension: int) -> None:
+        from minilm.runtime import EncodeReport
 
-@contextmanager
-def _npy(stream: IO[bytes], dimension: int) -> Iterator["Write"]:
-    """Append rows to an array file whose length is known at the end only.
+        self.rows = 0
+        self.report = EncodeReport()
+        self._lines = None if sys.stdout.isatty() else FORMATS[".jsonl"](dimension)
 
-    NumPy pads a file's header so that a longer first axis still fits (`GROWTH_AXIS_MAX_DIGITS` in
-    numpy/lib/_format_impl.py), so the header is written twice, to the same length.
-    """
-    from numpy.lib import format as npy
+    def rest(self, texts: Iterable[str]) -> Iterator[str]:
+        return iter(texts)
 
-    rows = 0
-
-    def write_header() -> None:
-        header = {"descr": "<f4", "fortran_order": False, "shape": (rows, dimension)}
-        npy.write_array_header_1_0(stream, header)
-
-    def write(texts: Sequence[str], block: "Block") -> None:
-        nonlocal rows
-        rows += len(texts)
-        stream.write(block.astype("<f4", copy=False).tobytes())
-
-    write_header()
-    yield write
-    stream.seek(0)
-    write_header()
-
-
-def _json_lines(put: "Callable[[str], object]") -> "Write":
-    """A line for each text: {"text": …, "embedding": […]}, with the digits that float32 needs."""
-    import json
-
-    def write(texts: Sequence[str], block: "Block") -> None:
-        row = ", ".join(["%.9g"] * block.shape[1])  # 9 digits give a float32 back exactly
-        for text, vector in zip(texts, block.tolist(), strict=True):
-            numbers = row % tuple(vector)
-            put(f'{{"text": {json.dumps(text)}, "embedding": [{numbers}]}}\n')
-
-    return write
+    def add(self, texts: Sequence[str], block: "Block", report: "EncodeReport") -> None:
+        self.rows += len(texts)
+        self.report = report
+        if self._lines is not None:
+            sys.stdout.write(self._lines.rows(texts, block).decode("ascii"))
+        else:
+            _preview(texts, block)
 
 
 def _preview(texts: Sequence[str], block: "Block") -> None:

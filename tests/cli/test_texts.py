@@ -3,15 +3,19 @@
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 import typer
 from hypothesis import given
 from hypothesis import strategies as st
 from minilm.cli.texts import STDIN, from_arguments_or_file, from_file
+from minilm.runtime.errors import BackendUnavailable
+from pyarrow import parquet
 
 LINE = st.text(st.characters(exclude_characters="\n", exclude_categories=["Cs"]))
 
@@ -87,6 +91,84 @@ def test_no_such_file_is_found_at_once(tmp_path: Path, make: bool, found: str) -
         path.mkdir()
     with pytest.raises(typer.BadParameter, match=f"no file .*: found {found}"):
         from_file(path, None)
+
+
+KINDS = [
+    pa.string(),
+    pa.large_string(),
+    pa.string_view(),
+    pa.dictionary(pa.int32(), pa.string()),
+]
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=str)
+def test_parquet_gives_the_column(tmp_path: Path, kind: pa.DataType) -> None:
+    path = tmp_path / "texts.parquet"
+    texts = [f"é {number}" for number in range(1000)]
+    column = pa.array(texts).cast(kind)
+    table = pa.table({"number": range(1000), "a.b": column, "a": [{"b": 1}] * 1000})
+    parquet.write_table(table, path, row_group_size=300)
+    assert list(from_file(path, "a.b")) == texts
+
+
+def test_parquet_is_read_a_little_at_a_time(tmp_path: Path) -> None:
+    path = tmp_path / "texts.parquet"
+    texts = pa.array([f"{number:010000}" for number in range(30_000)])
+    parquet.write_table(pa.table({"text": texts}), path, use_dictionary=False, compression=None)
+    del texts
+    pool = pa.default_memory_pool()
+    before = pool.bytes_allocated()
+    most = 0
+    for text in from_file(path, "text"):
+        assert len(text) == 10_000
+        most = max(most, pool.bytes_allocated() - before)
+    assert path.stat().st_size > 300e6
+    assert most < 60e6
+
+
+@pytest.mark.parametrize(
+    ("field", "message"),
+    [
+        (None, "say which column has the text; it has: text (string), number (int64)"),
+        ("body", "no column 'body'; it has: text (string), number (int64)"),
+        ("number", "column 'number' is int64, not a string"),
+    ],
+)
+def test_a_column_that_has_no_texts(tmp_path: Path, field: str | None, message: str) -> None:
+    path = tmp_path / "texts.parquet"
+    parquet.write_table(pa.table({"text": ["a", "b", None], "number": [1, 2, 3]}), path)
+    with pytest.raises(typer.BadParameter, match=re.escape(f"{path}: {message}")):
+        from_file(path, field)
+    texts = from_file(path, "text")
+    assert [next(texts), next(texts)] == ["a", "b"]
+    with pytest.raises(typer.BadParameter, match=r"row 3: column 'text' is null, not a string"):
+        next(texts)
+
+
+@pytest.mark.parametrize("content", [b"", b"no Parquet", b"PAR1" + bytes(100) + b"PAR1"])
+def test_what_is_no_parquet(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "texts.parquet"
+    path.write_bytes(content)
+    with pytest.raises(typer.BadParameter, match=f"^{re.escape(str(path))} is not Parquet: "):
+        from_file(path, "text")
+
+
+def test_a_page_that_cannot_be_read(tmp_path: Path) -> None:
+    path = tmp_path / "texts.parquet"
+    parquet.write_table(pa.table({"text": [f"text {number}" for number in range(5000)]}), path)
+    data = bytearray(path.read_bytes())
+    data[100:20_000] = bytes(19_900)
+    path.write_bytes(data)
+    with pytest.raises(typer.BadParameter, match=r", after row \d+: cannot be read: "):
+        list(from_file(path, "text"))
+
+
+def test_parquet_without_its_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "texts.parquet"
+    path.touch()
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(BackendUnavailable, match=re.escape('pip install "minilm-toolkit[parquet]')):
+        from_file(path, "text")
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="the system has no named pipes")

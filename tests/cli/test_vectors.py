@@ -11,8 +11,12 @@ import typer
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
+from minilm.cli.formats import FORMATS
 from minilm.cli.vectors import check_output, open_output
+from minilm.runtime import EncodeReport
+from minilm.runtime.errors import BackendUnavailable
 from numpy.typing import NDArray
+from pyarrow import parquet
 
 Vectors = NDArray[np.float32]
 BLOCKS = st.lists(
@@ -26,9 +30,10 @@ BLOCKS = st.lists(
 
 
 def write(path: Path, blocks: list[Vectors]) -> None:
-    with open_output(path, 3) as append:
+    with open_output(path, 3) as rows:
         for block in blocks:
-            append([f"text {number}" for number in range(len(block))], block)
+            texts = [f"text {number}" for number in range(len(block))]
+            rows.add(texts, block, EncodeReport())
 
 
 @given(blocks=BLOCKS)
@@ -68,14 +73,54 @@ def test_json_lines_give_float32_back(
         np.testing.assert_array_equal(np.array(row["embedding"], np.float32), vector)
 
 
-@pytest.mark.parametrize("name", ["vectors.npy", "vectors.jsonl"])
+@given(blocks=BLOCKS)
+def test_parquet_holds_every_row(
+    blocks: list[Vectors],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    path = tmp_path_factory.mktemp("out") / "vectors.parquet"
+    write(path, blocks)
+    assert list(path.parent.iterdir()) == [path]
+    table = parquet.read_table(path)
+    assert [str(kind) for kind in table.schema.types] == [
+        "string",
+        "fixed_size_list<element: float>[3]",
+    ]
+    texts = [f"text {number}" for block in blocks for number in range(len(block))]
+    assert table["text"].to_pylist() == texts
+    vectors = table["embedding"].combine_chunks().flatten().to_numpy().reshape(-1, 3)
+    np.testing.assert_array_equal(vectors, np.concatenate([np.empty((0, 3), np.float32), *blocks]))
+
+
+def test_row_groups_of_parquet_stay_small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("minilm.cli.formats._GROUP_ROWS", 10)
+    write(tmp_path / "rows.parquet", [np.zeros((4, 3), np.float32)] * 7)
+    monkeypatch.setattr("minilm.cli.formats._GROUP_BYTES", 40)
+    write(tmp_path / "bytes.parquet", [np.zeros((4, 3), np.float32)] * 7)
+    for name, expected in (("rows", [12, 12, 4]), ("bytes", [4] * 7)):
+        found = parquet.ParquetFile(tmp_path / f"{name}.parquet").metadata
+        groups = [found.row_group(number).num_rows for number in range(found.num_row_groups)]
+        assert groups == expected
+
+
+def test_parquet_without_its_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    monkeypatch.setattr("minilm.cli.vectors.find_spec", lambda _: None)
+    message = 'needs pyarrow.*: pip install "minilm-toolkit[parquet]"'.replace("[", r"\[")
+    with pytest.raises(BackendUnavailable, match=message):
+        check_output(tmp_path / "vectors.parquet")
+    with pytest.raises(BackendUnavailable, match=message):
+        FORMATS[".parquet"](3)
+
+
+@pytest.mark.parametrize("name", [f"vectors{suffix}" for suffix in FORMATS])
 def test_a_failure_leaves_what_stood_there(tmp_path: Path, name: str) -> None:
     path = tmp_path / name
     path.write_text("before")
 
     def fail_after_one_row() -> None:
-        with open_output(path, 3) as append:
-            append(["a"], np.zeros((1, 3), np.float32))
+        with open_output(path, 3) as rows:
+            rows.add(["a"], np.zeros((1, 3), np.float32), EncodeReport())
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -85,19 +130,20 @@ def test_a_failure_leaves_what_stood_there(tmp_path: Path, name: str) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no limit on file sizes to set")
-@pytest.mark.parametrize("name", ["vectors.npy", "vectors.jsonl"])
+@pytest.mark.parametrize("name", [f"vectors{suffix}" for suffix in FORMATS])
 def test_a_full_disk_is_named_and_left_as_it_was(tmp_path: Path, name: str) -> None:
     code = f"""
 import resource
 from pathlib import Path
 import numpy as np
 from minilm.cli.vectors import open_output
+from minilm.runtime import EncodeReport
 resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))
 path = Path({str(tmp_path / name)!r})
 try:
-    with open_output(path, 384) as append:
+    with open_output(path, 384) as rows:
         for _ in range(100):
-            append(["a text"], np.zeros((1, 384), np.float32))
+            rows.add(["a text"], np.zeros((1, 384), np.float32), EncodeReport())
 except OSError as error:
     assert error.filename == str(path), error
 else:
@@ -108,8 +154,10 @@ else:
 
 
 def test_the_screen_gets_json_lines_in_a_pipe(capsys: pytest.CaptureFixture[str]) -> None:
-    with open_output(None, 2) as append:
-        append(['quo"te\n'], np.array([[0.5, -1]], np.float32))
+    with open_output(None, 2) as rows:
+        rows.add(['quo"te\n'], np.array([[0.5, -1]], np.float32), EncodeReport())
+        assert list(rows.rest(["more"])) == ["more"]
+        assert rows.rows == 1
     assert capsys.readouterr().out == '{"text": "quo\\"te\\n", "embedding": [0.5, -1]}\n'
 
 
@@ -117,8 +165,8 @@ def test_the_screen_gets_a_preview_on_a_terminal(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("sys.stdout.isatty", lambda: True)
-    with open_output(None, 384) as append:
-        append(["x" * 60], np.full((1, 384), 0.25, np.float32))
+    with open_output(None, 384) as rows:
+        rows.add(["x" * 60], np.full((1, 384), 0.25, np.float32), EncodeReport())
     out = capsys.readouterr().out
     assert out == f"'{'x' * 39}…' [ 0.2500,  0.2500,  0.2500,  0.2500, … 384 numbers]\n"
 
@@ -126,7 +174,7 @@ def test_the_screen_gets_a_preview_on_a_terminal(
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("vectors.csv", "the name must end in .npy or .jsonl"),
+        ("vectors.csv", "the name must end in .npy, .jsonl or .parquet"),
         ("folder.npy", "is a directory"),
         ("absent/vectors.npy", "there is no directory"),
     ],

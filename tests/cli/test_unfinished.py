@@ -1,0 +1,410 @@
+"""Runs that are stopped, at any point, and gone on with: no row is lost, none is there twice."""
+
+import json
+import os
+import random
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import typer
+from minilm.cli import unfinished as module
+from minilm.cli.app import app
+from minilm.cli.formats import FORMATS
+from minilm.cli.unfinished import Unfinished, unfinished
+from minilm.runtime import EncodeReport
+from typer.testing import CliRunner, Result
+
+RECIPE = {"variant": "cpu/int8", "on-long": "truncate"}
+TEXTS = [f"text {number}" for number in range(10)]
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="no process can be killed there")
+
+
+@pytest.fixture(autouse=True)
+def always_safe(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_SAFE_EVERY_SECONDS", 0)
+
+
+def add(rows: Unfinished, stop_at: int | None = None, texts: list[str] = TEXTS) -> None:
+    """Rows for the texts that have none, two at a time, as an encoder would give them."""
+    report = EncodeReport()
+    rest = list(rows.rest(texts))
+    for start in range(0, len(rest), 2):
+        if rows.rows == stop_at:
+            raise KeyboardInterrupt
+        block = rest[start : start + 2]
+        vectors = np.array([[len(text), int(text.split()[1]), 0.5] for text in block], np.float32)
+        report += EncodeReport(texts=len(block), texts_cut=1, tokens_cut=3)
+        rows.add(block, vectors, report)
+
+
+def run(
+    output: Path,
+    *,
+    resume: bool | None = None,
+    stop_at: int | None = None,
+    texts: list[str] = TEXTS,
+    **recipe: str,
+) -> EncodeReport:
+    form = FORMATS[output.suffix](3)
+    with unfinished(output, form, {**RECIPE, **recipe}, resume=resume) as rows:
+        add(rows, stop_at, texts)
+    return rows.report
+
+
+def stopped(output: Path, stop_at: int = 4) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        run(output, stop_at=stop_at)
+
+
+@pytest.fixture(params=list(FORMATS))
+def output(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    return tmp_path / f"vectors{request.param}"
+
+
+@pytest.fixture
+def expected(output: Path, tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    whole = tmp_path_factory.mktemp("whole") / output.name
+    run(whole)
+    return whole.read_bytes()
+
+
+def test_a_stopped_run_is_gone_on_with(
+    output: Path, expected: bytes, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stopped(output)
+    assert not output.exists()
+    part = f"{output}.part"
+    assert capsys.readouterr().err == f"note: 4 rows are safe in {part}: go on with --resume\n"
+    report = run(output, resume=True)
+    assert output.read_bytes() == expected
+    assert report == EncodeReport(texts=10, texts_cut=5, tokens_cut=15)
+    assert list(output.parent.iterdir()) == [output]
+
+
+def test_resume_begins_if_nothing_is_left(output: Path, expected: bytes) -> None:
+    run(output, resume=True)
+    assert output.read_bytes() == expected
+
+
+def test_what_is_left_is_not_touched_unasked(output: Path, expected: bytes) -> None:
+    stopped(output)
+    message = (
+        f"{output}.part holds 4 rows of a run that did not finish: go on with --resume, or start "
+        "over with --no-resume"
+    )
+    with pytest.raises(typer.BadParameter, match=f"^{re.escape(message)}$"):
+        run(output)
+    run(output, resume=True)
+    assert output.read_bytes() == expected
+
+
+def test_no_resume_starts_over(output: Path, expected: bytes) -> None:
+    stopped(output)
+    run(output, resume=False, texts=TEXTS[::-1])
+    assert output.read_bytes() != expected
+    assert list(output.parent.iterdir()) == [output]
+
+
+def test_another_variant_is_refused(output: Path, expected: bytes) -> None:
+    stopped(output)
+    message = (
+        f"{output}.part was begun with variant cpu/int8, and now it is openvino/int8: choose as "
+        "before, or start over with --no-resume"
+    )
+    with pytest.raises(typer.BadParameter, match=f"^{re.escape(message)}$"):
+        run(output, resume=True, variant="openvino/int8")
+    run(output, resume=True)
+    assert output.read_bytes() == expected
+
+
+@pytest.mark.parametrize(
+    ("texts", "found"),
+    [
+        (["other 0", *TEXTS[1:]], "the first 4 texts of the input are others now"),
+        (["text 0text", "1", *TEXTS[2:]], "the first 4 texts of the input are others now"),
+        (TEXTS[:3], "the input has 3 texts"),
+        ([], "the input has 0 texts"),
+    ],
+)
+def test_a_changed_input_is_refused(
+    output: Path, expected: bytes, texts: list[str], found: str
+) -> None:
+    stopped(output)
+    message = f"{output}.part has the rows of 4 texts, and {found}"
+    with pytest.raises(typer.BadParameter, match=f"^{re.escape(message)}$"):
+        run(output, resume=True, texts=texts)
+    run(output, resume=True)
+    assert output.read_bytes() == expected
+
+
+def test_texts_without_rows_may_change(output: Path) -> None:
+    more = [*TEXTS[:6], *(f"more {number}" for number in range(20))]
+    stopped(output)
+    run(output, resume=True, texts=more)
+    whole = output.with_name(f"whole{output.suffix}")
+    run(whole, texts=more)
+    assert output.read_bytes() == whole.read_bytes()
+
+
+def test_a_note_that_cannot_be_true(output: Path) -> None:
+    stopped(output)
+    part = Path(f"{output}.part")
+    size = json.loads(Path(f"{part}.json").read_text())["bytes"]
+    os.truncate(part, size - 1)
+    message = f"{part} has {size - 1} bytes, {part.name}.json says {size}: start over with --no-r"
+    with pytest.raises(typer.BadParameter, match=f"^{re.escape(message)}"):
+        run(output, resume=True)
+    Path(f"{part}.json").write_text("[]")
+    with pytest.raises(typer.BadParameter, match=r"part\.json cannot be understood"):
+        run(output, resume=True)
+    run(output, resume=False)
+
+
+def test_a_part_without_a_note_holds_nothing(output: Path, expected: bytes) -> None:
+    Path(f"{output}.part").write_bytes(b"torn")
+    run(output)
+    assert output.read_bytes() == expected
+
+
+def test_a_note_without_its_part_says_nothing(output: Path, expected: bytes) -> None:
+    stopped(output)
+    Path(f"{output}.part").unlink()
+    run(output)
+    assert output.read_bytes() == expected
+    assert list(output.parent.iterdir()) == [output]
+
+
+def test_two_processes_do_not_write_the_same(output: Path, expected: bytes) -> None:
+    form = FORMATS[output.suffix](3)
+    with unfinished(output, form, RECIPE, resume=None) as rows:
+        for resume in (None, True, False):
+            with pytest.raises(typer.BadParameter, match=r"^another process is writing .*\.part: "):
+                run(output, resume=resume)
+        add(rows)
+    assert output.read_bytes() == expected
+
+
+# Forks one child for each point at which a run may die, kills it there, goes on with what it left
+# (once more to its death, then to its end), and compares.
+_EVERY_POINT = """
+import os, signal, sys
+from pathlib import Path
+from tests.cli import test_unfinished as tests
+from minilm.cli import unfinished as module
+from minilm.cli.formats import FORMATS
+module._SAFE_EVERY_SECONDS = 0
+output = Path(sys.argv[1])
+expected = Path(sys.argv[2]).read_bytes()
+part = Path(f"{output}.part")
+FORMATS[output.suffix](3)  # imports what every child needs
+
+def die_at(point):
+    left = point
+    def here(before_half=b""):
+        nonlocal left
+        left -= 1
+        if left == 0:
+            if before_half:
+                with part.open("ab") as stream: stream.write(before_half)
+            os.kill(os.getpid(), signal.SIGKILL)
+    def both(function):
+        def wrapped(*a, **k):
+            here()
+            result = function(*a, **k)
+            here()
+            return result
+        return wrapped
+    for name in ("fsync", "replace", "rename", "unlink", "ftruncate"):
+        setattr(os, name, both(getattr(os, name)))
+    kind = FORMATS[output.suffix]
+    def torn(self, texts, block, rows=kind.rows):
+        data = rows(self, texts, block)
+        here(data[: len(data) // 2])
+        return data
+    kind.rows = torn
+
+def attempt(point):
+    child = os.fork()
+    if child == 0:
+        try:
+            if point: die_at(point)
+            tests.run(output, resume=True)
+        except BaseException as error:
+            print(repr(error), file=sys.stderr, flush=True)
+            os._exit(1)
+        os._exit(0)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+for second in (0, 5):
+    point = died = 0
+    while True:
+        point += 1
+        first = attempt(point)
+        assert first in (0, -signal.SIGKILL), (point, first)
+        died += first != 0
+        if second: attempt(second)
+        assert attempt(0) == 0, point
+        assert output.read_bytes() == expected, point
+        assert [path.name for path in output.parent.iterdir()] == [output.name], point
+        output.unlink()
+        if first == 0: break
+print(died)
+"""
+
+
+def test_death_at_every_point(output: Path, expected: bytes, tmp_path: Path) -> None:
+    whole = tmp_path / "whole"
+    whole.write_bytes(expected)
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    done = subprocess.run(
+        [sys.executable, "-c", _EVERY_POINT, str(empty / output.name), str(whole)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+        cwd=Path(__file__).parents[2],
+    )
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) > 25
+
+
+_EMBED = """
+import sys
+from minilm.cli import main, unfinished
+unfinished._SAFE_EVERY_SECONDS = 0
+sys.exit(main(["embed", *sys.argv[1:]]))
+"""
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Ten blocks of texts, some of them over the tiny model's limit."""
+    path = tmp_path_factory.mktemp("source") / "texts.jsonl"
+    texts = (f"text number {n} " + "of some words " * (n % 30) for n in range(10_000))
+    path.write_text("".join(json.dumps({"body": text}) + "\n\n" for text in texts))
+    return path
+
+
+def rows_in(note: Path) -> int:
+    return int(json.loads(note.read_text())["rows"]) if note.exists() else 0
+
+
+def killed_again_and_again(command: list[str], output: Path) -> Iterator[int]:
+    """Start `command` until it ends by itself; kill each once it has more rows than the last."""
+    note = output.with_name(f"{output.name}.part.json")
+    rng = random.Random(4)
+    while True:
+        before = rows_in(note)
+        with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+            while rows_in(note) <= before and process.poll() is None:
+                time.sleep(0.002)
+            time.sleep(rng.uniform(0, 0.06))
+            process.kill()
+            _, said = process.communicate()
+        assert process.returncode in {0, -signal.SIGKILL}, said
+        if output.exists():  # it may still have been killed, with nothing left to do
+            return
+        yield rows_in(note)
+
+
+@pytest.mark.parametrize("suffix", list(FORMATS))
+def test_embed_survives_kill(suffix: str, source: Path, tiny_bundle: Path, tmp_path: Path) -> None:
+    output, whole = tmp_path / f"vectors{suffix}", tmp_path / f"whole{suffix}"
+    variant = ("-b", str(tiny_bundle), "--target", "cpu", "--precision", "fp32", "--threads", "2")
+    command = [sys.executable, "-c", _EMBED, "-i", str(source), "--field", "body", *variant]
+    subprocess.run([*command, "-o", str(whole)], check=True, capture_output=True, timeout=120)
+    safe = list(killed_again_and_again([*command, "-o", str(output), "--resume"], output))
+    assert len(safe) >= 3
+    assert safe == sorted(safe)
+    assert output.read_bytes() == whole.read_bytes()
+    assert sorted(tmp_path.iterdir()) == [output, whole]
+
+
+_PEAK = """
+import resource, sys
+from minilm.cli import main
+code = main(["embed", *sys.argv[1:]])
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
+sys.exit(code)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="ru_maxrss is in KiB on Linux only")
+@pytest.mark.parametrize("suffix", list(FORMATS))
+def test_memory_does_not_grow_with_the_file(suffix: str, tiny_bundle: Path, tmp_path: Path) -> None:
+    peaks = []
+    for blocks in (16, 80):  # the first fill a row group
+        source = tmp_path / f"{blocks}.txt"
+        source.write_text("".join(f"text {number}\n" for number in range(1024 * blocks)))
+        output = tmp_path / f"{blocks}{suffix}"
+        command = [sys.executable, "-c", _PEAK, "-i", str(source), "-o", str(output)]
+        options = ["-b", str(tiny_bundle), "--target", "cpu", "--precision", "fp32"]
+        done = subprocess.run([*command, *options], capture_output=True, check=True, timeout=120)
+        peaks.append(int(done.stdout))
+    assert peaks[1] - peaks[0] < 15e6
+
+
+def embed(*arguments: str | Path, stdin: bytes | None = None) -> Result:
+    return CliRunner().invoke(app, ["embed", *map(str, arguments)], input=stdin)
+
+
+def test_embed_goes_on_from_standard_input_and_counts_what_was_cut(
+    source: Path, tiny_bundle: Path, tmp_path: Path
+) -> None:
+    lines = source.read_bytes().splitlines(keepends=True)
+    texts = b"".join(lines[:6000])
+    bad = texts + b"no JSON\n"
+    output, whole = tmp_path / "vectors.npy", tmp_path / "whole.npy"
+    options = ("-i", "-", "--field", "body", "-b", tiny_bundle, "--target", "cpu", "-o")
+    complete = embed(*options, whole, stdin=texts)
+    assert complete.exit_code == 0
+    broken = embed(*options, output, stdin=bad)
+    assert broken.exit_code == 2
+    assert f"note: 2048 rows are safe in {output}.part: go on with --resume" in broken.stderr
+    assert "standard input, line 6001: not JSON" in broken.stderr
+    refused = embed(*options, output, stdin=texts)
+    assert refused.exit_code == 2
+    assert "holds 2048 rows of a run that did not finish" in refused.stderr.replace("\n", " ")
+    again = embed(*options, output, "--resume", stdin=texts)
+    assert again.exit_code == 0
+    first, last = again.stderr.splitlines()
+    assert first == "note: 2048 rows were there already"
+    assert last == complete.stderr.strip()
+    assert output.read_bytes() == whole.read_bytes()
+
+
+def test_embed_refuses_other_vectors(source: Path, tiny_bundle: Path, tmp_path: Path) -> None:
+    output = tmp_path / "vectors.npy"
+    lines = source.read_bytes().splitlines(keepends=True)
+    texts = b"".join(lines[:3000])
+    common = ("-i", "-", "--field", "body", "-b", tiny_bundle, "-o", output, "--target", "cpu")
+    assert embed(*common, "--precision", "fp32", stdin=texts + b"no JSON\n").exit_code == 2
+    other = embed(*common, "--precision", "int8", "--resume", stdin=texts)
+    assert other.exit_code == 2
+    said = " ".join(other.stderr.split())
+    assert "was begun with variant cpu/fp32, and now it is cpu/int8" in said
+    means = embed(*common, "--precision", "fp32", "--on-long", "mean", "--resume", stdin=texts)
+    assert "was begun with on-long truncate, and now it is mean" in " ".join(means.stderr.split())
+    assert not output.exists()
+
+
+def test_positions_count_from_the_first_text_of_the_input(
+    tiny_bundle: Path, tmp_path: Path
+) -> None:
+    output = tmp_path / "vectors.npy"
+    options = ("-b", tiny_bundle, "--target", "cpu", "--on-long", "error", "-i", "-", "-o", output)
+    texts = b"short\n" * 1500 + b"word " * 200
+    for resume in ((), ("--resume",)):
+        result = embed(*options, *resume, stdin=texts)
+        assert result.exit_code == 2
+        assert re.search(r"^error: texts\[1500\] has \d+ tokens", result.stderr, re.MULTILINE)
+        assert "note: 1024 rows are safe" in result.stderr
