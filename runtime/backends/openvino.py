@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
+from weakref import WeakSet
 
 import numpy as np
 import numpy.typing as npt
@@ -40,14 +41,26 @@ _first = threading.Lock()
 _first_done = threading.Event()
 
 
-def _forget_other_threads() -> None:
-    """In a forked child: whoever held the lock is not here to let go of it."""
+_sessions: "WeakSet[_OpenVinoSession]" = WeakSet()
+
+
+def _survive_fork() -> None:
+    """In a forked child: make the lock anew, and let no graph of the parent's be freed.
+
+    Whoever held the lock is not here to let go of it. And freeing a graph waits for its threads,
+    which are not here either: the child would abort or hang, when it exits at the latest.
+    """
     global _first  # noqa: PLW0603 - a lock cannot be made anew in place
     _first = threading.Lock()
+    if _sessions:
+        import ctypes
+
+        for session in _sessions:
+            ctypes.pythonapi.Py_IncRef(ctypes.py_object(session))
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget_other_threads)
+    os.register_at_fork(after_in_child=_survive_fork)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,6 +164,7 @@ class _OpenVinoSession:
         self._makes_static = options.static_shapes
         if not options.static_shapes:
             self._model = None
+        _sessions.add(self)
 
     def width(self, tokens: int) -> int:
         return next(width for width in self._widths if width >= tokens)

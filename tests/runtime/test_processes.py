@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 from minilm.runtime import Encoder, load
+from minilm.verify.reference import PyTorchReference
 
 _TEXTS = ["one text", "another text", "a third, somewhat longer text"] * 20
 
@@ -47,15 +48,35 @@ def test_carried_to_spawned_processes(tiny: Encoder) -> None:
     np.testing.assert_allclose(vector, tiny.encode(_TEXTS)[0], atol=1e-6)
 
 
+def test_carried_by_joblib(tiny: Encoder) -> None:
+    import joblib
+
+    with joblib.parallel_config("loky", n_jobs=2):
+        found = joblib.Parallel()(joblib.delayed(_first_vector)(tiny) for _ in range(4))
+    np.testing.assert_allclose(found, [tiny.encode(_TEXTS)[0]] * 4, atol=1e-6)
+
+
+def test_carried_by_cloudpickle(tiny: Encoder) -> None:
+    """Ray and Spark send functions with it, and what these close over."""
+    import cloudpickle
+
+    data = cloudpickle.dumps(lambda: tiny.encode(_TEXTS)[0])
+    assert len(data) < 10_000
+    np.testing.assert_array_equal(pickle.loads(data)(), tiny.encode(_TEXTS)[0])
+
+
 _FORK = """
 import json, os, sys
 from minilm.runtime import load
 encoder = load(sys.argv[1], target=sys.argv[2], threads=2)
+again = len(sys.argv) > 3
 texts = ["some words in a text of the parent"] * 200
 before = encoder.encode(texts)
 read, write = os.pipe()
 if os.fork() == 0:
     try:
+        if again:
+            encoder = load(sys.argv[1], target=sys.argv[2], threads=2)
         answer = {"same": bool(abs(encoder.encode(texts) - before).max() < 1e-6)}
     except BaseException as error:
         answer = {"error": type(error).__name__, "message": str(error)}
@@ -77,6 +98,29 @@ class TestFork:
         assert answer["error"] == "EncoderUnusable"
         assert "load the bundle again here, or start processes by" in answer["message"]
 
+    @pytest.mark.parametrize("target", ["cpu", "openvino"])
+    def test_loaded_again_it_works(self, target: str, tiny_bundle: Path) -> None:
+        assert _run(_FORK, tiny_bundle, target, "again") == {"same": True}
+
+    @pytest.mark.parametrize("act", ["encoder.close()", "del encoder", "pass"])
+    def test_a_child_ends_whatever_it_does_with_the_parents(
+        self, act: str, tiny_bundle: Path
+    ) -> None:
+        answer = _run(_FORK_AND_EXIT, tiny_bundle, "openvino", act)
+        assert answer == {"code": 7}
+
+
+_FORK_AND_EXIT = """
+import json, os, sys
+from minilm.runtime import load
+encoder = load(sys.argv[1], target=sys.argv[2], threads=2)
+encoder.encode(["some words in a text of the parent"] * 200)
+child = os.fork()
+if child == 0:
+    exec(sys.argv[3])
+    sys.exit(7)  # with all that an interpreter does at its end
+print(json.dumps({"code": os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])}))
+"""
 
 _IDLE = """
 import json, sys, time
@@ -120,6 +164,30 @@ class TestMemory:
     def test_ten_megabytes_of_one_text(self, unit: str, tiny_bundle: Path) -> None:
         code = f"encoder.encode({unit!r} * (10_000_000 // len({unit!r}.encode())))"
         assert _run(_MEMORY, tiny_bundle, 0, code)["growth"] < 150e6
+
+
+_TEN_MEGABYTES = """
+import json, resource, sys
+from minilm.runtime import load
+encoder = load(sys.argv[1], target="cpu", precision="fp32", on_long="truncate")
+encoder.encode("word " * 300)
+def peak(): return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+text = sys.argv[2] * (10_000_000 // len(sys.argv[2].encode()))
+before = peak()
+vector = encoder.encode(text).tolist()
+print(json.dumps({"growth": peak() - before, "vector": vector}))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="ru_maxrss is in KiB on Linux only")
+@pytest.mark.parametrize("unit", ["The quick brown fox, it jumps. ", "a", "👩‍👩‍👧 "])
+def test_ten_megabytes_are_what_the_original_makes_of_them(
+    unit: str, bundle: Path, original: PyTorchReference
+) -> None:
+    found = _run(_TEN_MEGABYTES, bundle, unit)
+    assert found["growth"] < 300e6
+    (expected,) = original.encode([unit * (10_000_000 // len(unit.encode()))])
+    assert float(np.array(found["vector"]) @ expected) > 0.99999
 
 
 _OFFLINE = """
