@@ -131,8 +131,8 @@ class Job:
             weights = np.array([tokens for _, tokens, _ in windows], dtype=np.float64)
             stacked = np.stack([vector for _, _, vector in windows]).astype(np.float64)
             self._vectors[position] = weights @ stacked / weights.sum()
-        if self.options.unit_length:
-            graph_did = self.options.graph_normalizes
+        graph_did = self.options.graph_normalizes
+        if self.options.unit_length and (self._windows or not graph_did):
             raw = list(self._windows) if graph_did else slice(None)
             norms = np.linalg.norm(self._vectors[raw], axis=1, keepdims=True)
             self._vectors[raw] /= np.maximum(norms, 1e-12)

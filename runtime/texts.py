@@ -39,6 +39,12 @@ def check_stream(texts: Any) -> None:
         )
     if not isinstance(texts, Iterable):
         raise TextTypeError(f"texts is {_describe(texts)}, expected a str or an iterable of str")
+    # A table iterates over the names of its columns, which are texts, and not those that are meant.
+    if (dimensions := getattr(texts, "ndim", 1)) != 1:
+        raise TextTypeError(
+            f"texts is {type(texts).__name__} of {dimensions} dimensions, expected one: choose a "
+            "column, or put a single text in a list"
+        )
 
 
 def check_text(text: Any, name: str) -> None:
@@ -54,6 +60,8 @@ def check_text(text: Any, name: str) -> None:
     """
     if not isinstance(text, str):
         hint = ": decode it first" if isinstance(text, bytes | bytearray) else ""
+        if hasattr(text, "as_py"):  # an element of an Arrow column
+            hint = ": pass to_pylist() of the column"
         raise TextTypeError(f"{name} is {_describe(text)}, expected str{hint}")
     if text.isascii():
         return

@@ -42,6 +42,47 @@ def test_the_originals_vectors(encoder: Encoder, original: PyTorchReference) -> 
     np.testing.assert_allclose(vectors, expected, atol=2e-5)
 
 
+# Any text, and what has broken tokenizers: joined emoji, marks of direction, NUL, endless words.
+_PARTS = st.one_of(
+    st.text(st.characters(exclude_categories=["Cs"]), max_size=40),
+    st.sampled_from(["👩‍👩‍👧‍👦", "\u202eabc\u202c", "\x00", "[MASK]", "東京", "e\u0301", "word "]),
+    st.integers(90, 5000).map("x".__mul__),
+    st.integers(1, 400).map("some words ".__mul__),
+)
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(texts=st.lists(st.lists(_PARTS, max_size=6).map("".join), min_size=1, max_size=12))
+def test_the_originals_vectors_of_any_texts(
+    texts: list[str], encoder: Encoder, original: PyTorchReference
+) -> None:
+    cosines = (encoder.encode(texts) * original.encode(texts)).sum(axis=1)
+    assert cosines.min() > 0.99999
+
+
+@pytest.mark.parametrize("variant", ["cpu/fp32", "openvino/bf16"])
+def test_one_short_text_starts_no_thread(
+    variant: str, tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target, precision = variant.split("/")
+    with load(tiny_bundle, target=target, precision=precision, threads=8) as encoder:
+        expected = encoder.encode(["one short text"])[0]
+        ran_in: list[int] = []
+        run = encoder._engine._live().run
+
+        def seen(ids: np.ndarray, mask: np.ndarray) -> np.ndarray:
+            ran_in.append(threading.get_ident())
+            return run(ids, mask)
+
+        def refuse(_: threading.Thread) -> None:
+            raise AssertionError("a thread was started")
+
+        monkeypatch.setattr(encoder._engine._live(), "run", seen)
+        monkeypatch.setattr(threading.Thread, "start", refuse)
+        np.testing.assert_allclose(encoder.encode("one short text"), expected, atol=1e-6)
+        assert ran_in == [threading.get_ident()]
+
+
 def test_unit_length(encoder: Encoder) -> None:
     lengths = np.linalg.norm(encoder.encode(TEXTS), axis=1)
     np.testing.assert_allclose(lengths, 1, atol=1e-6)

@@ -5,6 +5,7 @@ from collections import deque
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from minilm.runtime import Encoder
 from minilm.runtime.errors import TextTypeError, ToolkitError, UsageError
@@ -24,6 +25,12 @@ class _Column:
         return len(self._values)
 
 
+class _Table(_Column):
+    """What a pandas table is to a caller: it iterates over the names of its columns."""
+
+    ndim = 2
+
+
 @pytest.mark.parametrize(
     "texts",
     [
@@ -32,6 +39,9 @@ class _Column:
         deque(["one", "two"]),
         np.array(["one", "two"]),
         np.array(["one", "two"], dtype=object),
+        np.array(["one", "two"], dtype=np.dtypes.StringDType()),
+        map(str.lower, ["ONE", "TWO"]),
+        {1: "one", 2: "two"}.values(),
         _Column("one", "two"),
         iter(["one", "two"]),
         (text for text in ("one", "two")),
@@ -57,7 +67,36 @@ def test_any_iterable_of_texts(texts: Any, tiny: Encoder) -> None:
         (["a", float("nan")], "texts[1] is float (nan), expected str"),
         ([["a", "b"]], "texts[0] is a list (str, str), expected str"),
         ([("a", "b", "c", "d")], "texts[0] is a tuple (str, str, str, …), expected str"),
-        (np.array([[1.0]]), "texts[0] is ndarray, expected str"),
+        (np.array([1.0]), "texts[0] is float64 (1.0), expected str"),
+        (np.array([b"a"]), "texts[0] is bytes_, expected str: decode it first"),
+        (["a", bytearray(b"b")], "texts[1] is bytearray, expected str: decode it first"),
+        (memoryview(b"a"), "texts is memoryview, expected str: decode it first"),
+        (((text for text in "ab") for _ in "ab"), "texts[0] is generator, expected str"),
+        ([[]], "texts[0] is a list (), expected str"),
+        (range(3), "texts[0] is int (0), expected str"),
+        (True, "texts is bool (True), expected a str or an iterable of str"),
+        (pa.array(["a"]), "texts[0] is StringScalar, expected str: pass to_pylist() of the column"),
+        (
+            np.array([["a", "b"]]),
+            (
+                "texts is ndarray of 2 dimensions, expected one: choose a column, or put a single "
+                "text in a list"
+            ),
+        ),
+        (
+            np.array("a"),
+            (
+                "texts is ndarray of 0 dimensions, expected one: choose a column, or put a single "
+                "text in a list"
+            ),
+        ),
+        (
+            _Table("a", "b"),
+            (
+                "texts is _Table of 2 dimensions, expected one: choose a column, or put a single "
+                "text in a list"
+            ),
+        ),
         ([object], "texts[0] is type, expected str"),
     ],
 )
