@@ -8,13 +8,16 @@ from minilm.cli.options import DEFAULT_BUNDLE, BundleArgument, JsonOption
 
 if TYPE_CHECKING:
     from minilm.runtime.host import Host
+    from minilm.runtime.manifest import Manifest
     from minilm.runtime.selection import Assessment
 
 __all__ = ["command"]
 
 
 def command(bundle: BundleArgument = DEFAULT_BUNDLE, *, as_json: JsonOption = False) -> None:
-    """Show what this machine has, and which variant would run on it and why.
+    """Show what this machine has, and for every variant whether it would run on it and why.
+
+    "taken" is the one that `load` and `toolkit embed` take unless another is asked for.
 
     \b
     Example:
@@ -22,20 +25,44 @@ def command(bundle: BundleArgument = DEFAULT_BUNDLE, *, as_json: JsonOption = Fa
       toolkit doctor my-bundle --json
     """
     from minilm.cli.console import note, print_json
-    from minilm.runtime import host, manifest, selection
+    from minilm.runtime import host, integrity, manifest
 
     here = host.describe()
     found = bundle.is_dir() or bundle != DEFAULT_BUNDLE
-    variants = selection.assess(manifest.read(bundle), here) if found else ()
+    content = manifest.read(bundle) if found else None
+    variants = _assess(content, here) if content else ()
+    taken = next((variant.name for variant in variants if variant.runnable), None)
     if as_json:
-        print_json({"host": asdict(here), "variants": [asdict(variant) for variant in variants]})
-        return
-    _print(here, variants)
-    if not found:
+        print_json(
+            {
+                "host": asdict(here),
+                "taken": taken,
+                "variants": [asdict(variant) for variant in variants],
+            }
+        )
+    else:
+        _print(here, variants, taken)
+    if content is None:
         note(f"no bundle at {bundle}, so nothing is said of variants: `toolkit build` makes one")
+    else:
+        integrity.check(bundle, content, "sizes")  # a bundle at fault runs nowhere
 
 
-def _print(here: "Host", variants: Sequence["Assessment"]) -> None:
+def _assess(content: "Manifest", here: "Host") -> tuple["Assessment", ...]:
+    """Every variant that there is: those of the bundle best first, then those that it lacks."""
+    from minilm.runtime.manifest import VARIANTS
+    from minilm.runtime.selection import Assessment, assess
+
+    has = {variant.name for variant in content.variants}
+    lacks = (
+        Assessment(name=name, runnable=False, reason="the bundle has no such variant")
+        for name in VARIANTS
+        if name not in has
+    )
+    return (*assess(content, here), *lacks)
+
+
+def _print(here: "Host", variants: Sequence["Assessment"], taken: str | None) -> None:
     from minilm.cli.console import print_table
 
     backends = [f"{name} {version}" for name, version in here.backends.items()]
@@ -51,5 +78,12 @@ def _print(here: "Host", variants: Sequence["Assessment"]) -> None:
         print_table(
             "variants, best first",
             ("variant", "runs", "why"),
-            [(each.name, "yes" if each.runnable else "no", each.reason) for each in variants],
+            [
+                (
+                    each.name,
+                    "taken" if each.name == taken else "yes" if each.runnable else "no",
+                    each.reason,
+                )
+                for each in variants
+            ],
         )

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 from minilm.cli.app import app
 from minilm.runtime import load
-from minilm.runtime.manifest import read
+from minilm.runtime.manifest import VARIANTS, read
 from numpy.typing import NDArray
 from typer.testing import CliRunner, Result
 
@@ -221,6 +222,47 @@ def test_doctor(bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     elsewhere = toolkit("doctor")
     assert elsewhere.exit_code == 0
     assert "no bundle at" in elsewhere.stderr
+
+
+def test_doctor_tells_what_is_taken_and_what_is_lacking(bundle: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(bundle, tmp_path / "copy"))
+    path = copy / "manifest.json"
+    data = json.loads(path.read_text("utf-8"))
+    data["variants"] = [entry for entry in data["variants"] if entry["name"] != "cpu/fp32"]
+    path.write_text(json.dumps(data), "utf-8")
+    document = json.loads(toolkit("doctor", copy, "--json").stdout)
+    with load(copy) as encoder:
+        assert document["taken"] == encoder.variant.name
+    assert document["variants"][-1] == {
+        "name": "cpu/fp32",
+        "runnable": False,
+        "reason": "the bundle has no such variant",
+    }
+    table = toolkit("doctor", copy).stdout
+    rows = dict(
+        line.split("  ", 1) for line in table.partition("best first\n")[2].splitlines() if line
+    )
+    assert sorted(rows) == sorted(["variant", *VARIANTS])
+    assert rows[document["taken"]].split()[0] == "taken"
+    assert rows["cpu/fp32"].split(maxsplit=1)[1] == "the bundle has no such variant"
+
+
+def test_doctor_of_a_bundle_at_fault(bundle: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(bundle, tmp_path / "copy"))
+    (copy / "onnx/model.onnx").unlink()
+    result = toolkit("doctor", copy)
+    assert result.exit_code == 3
+    assert "variants, best first" in result.stdout
+    assert result.stderr.startswith("error: onnx/model.onnx is missing from ")
+
+
+def test_doctor_without_any_backend(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("minilm.runtime.host._installed", lambda _: None)
+    result = toolkit("doctor", bundle)
+    assert result.exit_code == 0
+    for extra in ("cpu", "openvino", "cuda"):
+        assert f'is not installed: pip install "minilm-toolkit[{extra}]"' in result.stdout
+    assert json.loads(toolkit("doctor", bundle, "--json").stdout)["taken"] is None
 
 
 def test_doctor_of_a_bundle_that_is_not_there(tmp_path: Path) -> None:
