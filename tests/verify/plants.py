@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import onnx
 from minilm.runtime.manifest import MANIFEST_NAME, REPORT_DIR, FileEntry, Manifest
+from minilm.verify.golden import GOLDEN_NAME
 from minilm.verify.reference import PyTorchReference
 from onnx import TensorProto, helper, numpy_helper
 
@@ -24,6 +25,20 @@ def edit(change: Callable[[Any], None], file: str = "onnx/model.onnx") -> Fault:
         model = onnx.load(str(bundle / file))
         change(model.graph)
         onnx.save(model, str(bundle / file))
+
+    return fault
+
+
+def golden(name: str, change: Callable[[Array], Array]) -> Fault:
+    """A fault in one array of the golden vectors, which have to be there."""
+
+    def fault(bundle: Path) -> None:
+        path = bundle / GOLDEN_NAME
+        with np.load(path) as archive:
+            arrays = dict(archive)
+        arrays[name] = change(arrays[name])
+        path.unlink()  # it may be a link to the real one
+        np.savez(path, **arrays)
 
     return fault
 

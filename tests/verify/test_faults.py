@@ -11,7 +11,6 @@ import pytest
 from minilm.runtime.errors import InvalidArtifact
 from minilm.runtime.manifest import MANIFEST_NAME, read
 from minilm.verify import Report, verify_bundle
-from minilm.verify.golden import GOLDEN_NAME
 from minilm.verify.reference import PyTorchReference, Reference
 from onnx import helper
 
@@ -21,6 +20,7 @@ from tests.verify.plants import (
     change_json,
     cls_pooling,
     edit,
+    golden,
     no_norm,
     one_layer_off,
     other_token_type,
@@ -169,41 +169,21 @@ def test_other_operators_than_the_manifest_says(faulty: Faulty, reference: Refer
     assert gate.worst == "Identity"
 
 
-def test_golden_vectors_replaced(faulty: Faulty, bundle: Path, reference: Reference) -> None:
-    def swap(copy: Path) -> None:
-        with np.load(bundle / GOLDEN_NAME) as archive:
-            arrays = dict(archive)
-        arrays["vectors"] = arrays["vectors"][::-1]
-        np.savez(copy / GOLDEN_NAME, **arrays)
-
-    report = verify_bundle(faulty(swap), against=reference)
-    assert failed(report) == {"golden"}
+def test_golden_vectors_replaced(faulty: Faulty, reference: Reference) -> None:
+    swapped = faulty(golden("vectors", lambda rows: rows[::-1]), golden=True)
+    assert failed(verify_bundle(swapped, against=reference)) == {"golden"}
 
 
-def test_golden_vectors_of_other_weights(
-    faulty: Faulty, bundle: Path, reference: Reference
-) -> None:
-    def swap(copy: Path) -> None:
-        with np.load(bundle / GOLDEN_NAME) as archive:
-            arrays = dict(archive)
-        arrays["weights_sha256"] = arrays["weights_sha256"][::-1]
-        np.savez(copy / GOLDEN_NAME, **arrays)
-
-    report = verify_bundle(faulty(swap), against=reference)
+def test_golden_vectors_of_other_weights(faulty: Faulty, reference: Reference) -> None:
+    swapped = faulty(golden("weights_sha256", lambda digest: digest[::-1]), golden=True)
+    report = verify_bundle(swapped, against=reference)
     assert failed(report) == {"golden"}
     assert "recorded from other weights" in report.failures[0][1].detail
 
 
-def test_golden_vectors_of_another_width(
-    faulty: Faulty, bundle: Path, reference: Reference
-) -> None:
-    def narrow(copy: Path) -> None:
-        with np.load(bundle / GOLDEN_NAME) as archive:
-            arrays = dict(archive)
-        arrays["vectors"] = arrays["vectors"][:, :100]
-        np.savez(copy / GOLDEN_NAME, **arrays)
-
-    report = verify_bundle(faulty(narrow), against=reference)
+def test_golden_vectors_of_another_width(faulty: Faulty, reference: Reference) -> None:
+    narrow = faulty(golden("vectors", lambda rows: rows[:, :100]), golden=True)
+    report = verify_bundle(narrow, against=reference)
     assert failed(report) == {"golden"}
     assert report.failures[0][1].detail == "100 dimensions, the reference has 384"
 

@@ -14,7 +14,6 @@ import pytest
 from minilm.cli.app import app
 from minilm.runtime.manifest import MANIFEST_NAME, VARIANTS, read
 from minilm.verify import bench as bench_module
-from minilm.verify.golden import GOLDEN_NAME
 from minilm.verify.reference import PyTorchReference
 from typer.testing import CliRunner, Result
 
@@ -24,6 +23,7 @@ from tests.verify.plants import (
     change_json,
     cls_pooling,
     edit,
+    golden,
     no_norm,
     one_layer_off,
     other_token_type,
@@ -137,11 +137,7 @@ def test_two_variants_swapped(whole: Path) -> None:
 
 
 def test_golden_vectors_replaced(whole: Path) -> None:
-    with np.load(whole / GOLDEN_NAME) as archive:
-        arrays = dict(archive)
-    arrays["vectors"] = arrays["vectors"][::-1]
-    (whole / GOLDEN_NAME).unlink()
-    np.savez(whole / GOLDEN_NAME, **arrays)
+    golden("vectors", lambda rows: rows[::-1])(whole)
     result = toolkit("verify", whole)
     assert (result.exit_code, result.stdout) == (3, "")
     write_manifest(whole, read(whole))
