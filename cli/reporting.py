@@ -50,12 +50,10 @@ class ReportOptions:
             if self.formats:
                 raise typer.BadParameter("say where to: --report-dir DIR", param_hint="--report")
             return
-        from minilm.verify import check_writable
+        from minilm.verify.writing import DEFAULT_FORMATS, check_writable
 
-        if self.formats:
-            check_writable(self.directory, formats=self._names(), bundle=bundle)
-        else:
-            check_writable(self.directory, bundle=bundle)
+        formats = self._names() or DEFAULT_FORMATS
+        check_writable(self.directory, formats=formats, bundle=bundle)
 
     def write(self, report: "Report") -> None:
         """Write them, if any were asked for.
@@ -65,12 +63,9 @@ class ReportOptions:
         """
         if self.directory is None:
             return
-        from minilm.verify import write_reports
+        from minilm.verify.writing import DEFAULT_FORMATS, write_reports
 
-        if self.formats:
-            write_reports(report, self.directory, formats=self._names())
-        else:
-            write_reports(report, self.directory)
+        write_reports(report, self.directory, formats=self._names() or DEFAULT_FORMATS)
 
     def _names(self) -> list[str]:
         parts = [part.strip() for name in self.formats or () for part in name.split(",")]
