@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from minilm.cli.options import DEFAULT_BUNDLE, BundleArgument, JsonOption
 
 if TYPE_CHECKING:
+    from minilm.runtime.gpu import Gpu
     from minilm.runtime.host import Host
     from minilm.runtime.manifest import Manifest
     from minilm.runtime.selection import Assessment
@@ -62,6 +63,12 @@ def _assess(content: "Manifest", here: "Host") -> tuple["Assessment", ...]:
     return (*assess(content, here), *lacks)
 
 
+def _gpu(found: "Gpu") -> str:
+    major, minor = found.capability
+    name = f"{found.name}, sm_{major}{minor}" if found.name else "none"
+    return f"{name}: {found.obstacle}" if found.obstacle else name
+
+
 def _print(here: "Host", variants: Sequence["Assessment"], taken: str | None) -> None:
     from minilm.cli.console import print_table
 
@@ -72,6 +79,7 @@ def _print(here: "Host", variants: Sequence["Assessment"], taken: str | None) ->
         ("cores", f"{here.cores} ({here.cores_reason})"),
         ("backends", ", ".join(backends) or 'none: pip install "minilm-toolkit[cpu]"'),
         ("ONNX Runtime providers", ", ".join(here.providers or ()) or "none"),
+        *([("GPU", _gpu(here.gpu))] if here.gpu else []),
     )
     print_table("machine", ("", ""), facts)
     if variants:

@@ -1,7 +1,7 @@
 """What this machine lets this process use: instruction sets, cores, installed backends.
 
 Nothing here is asked of a backend but ONNX Runtime's providers, and that only on request: a load
-must not import what it will not run.
+must not import what it will not run. No more is the GPU's driver, if CUDA is out of the question.
 """
 
 import importlib.util
@@ -13,6 +13,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Final
+
+from minilm.runtime import gpu as gpus
 
 __all__ = ["BACKEND_MODULES", "Host", "allowed_cores", "describe"]
 
@@ -47,6 +49,7 @@ class Host:
         cores_reason: where that number comes from.
         backends: module name to version, of those installed.
         providers: ONNX Runtime's, or None if they were not asked for.
+        gpu: for its CUDA provider; None if it has no such provider, or was not asked.
     """
 
     system: str
@@ -56,13 +59,15 @@ class Host:
     cores_reason: str
     backends: Mapping[str, str]
     providers: tuple[str, ...] | None
+    gpu: gpus.Gpu | None = None
 
 
-def describe(*, providers: bool = True) -> Host:
+def describe(*, providers: bool = True, gpu: bool = True) -> Host:
     """Look at this machine.
 
     Args:
         providers: also import ONNX Runtime, if installed, and ask for its providers.
+        gpu: if one of them is CUDA's, also ask the driver for a GPU, and load CUDA for it.
     """
     cores, reason = allowed_cores()
     backends = {name: found for name in BACKEND_MODULES if (found := _installed(name))}
@@ -82,6 +87,7 @@ def describe(*, providers: bool = True) -> Host:
         cores_reason=reason,
         backends=backends,
         providers=available,
+        gpu=gpus.find() if gpu and available and gpus.PROVIDER in available else None,
     )
 
 

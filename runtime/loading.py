@@ -10,6 +10,7 @@ from minilm.runtime.checks import check_positive
 from minilm.runtime.encoder import Encoder
 from minilm.runtime.engine import Engine
 from minilm.runtime.errors import InvalidArtifact
+from minilm.runtime.gpu import PROVIDER
 from minilm.runtime.manifest import Manifest, read
 from minilm.runtime.tokenizer import TextTokenizer
 from minilm.runtime.workers import in_background
@@ -61,7 +62,10 @@ def load(  # noqa: PLR0913 - each is a choice of its own, and all have defaults
     bundle = Path(path)
     manifest = read(bundle)
     integrity.check(bundle, manifest, "none" if verify == "none" else "sizes")
-    host = hosts.describe(providers=target != "openvino")
+    host = hosts.describe(
+        providers=target != "openvino",
+        gpu=target in {None, "cuda"} and provider in {None, PROVIDER},
+    )
     variant, why = selection.choose(
         manifest, host, target=target, precision=precision, provider=provider
     )

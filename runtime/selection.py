@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Final, get_args
 
 from minilm.runtime.errors import BackendUnavailable, InvalidArtifact, UsageError
+from minilm.runtime.gpu import PROVIDER, Gpu
 from minilm.runtime.host import Host
 from minilm.runtime.manifest import Manifest, Precision, Target, Variant
 
@@ -18,7 +19,7 @@ _MODULES: Final = {
     "openvino": "openvino",
 }
 _EXTRAS: Final = {"cpu": "cpu", "openvino": "openvino", "cuda": "cuda"}
-_PROVIDERS: Final = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
+_PROVIDERS: Final = {"cpu": "CPUExecutionProvider", "cuda": PROVIDER}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,6 +140,8 @@ def _choose_for_provider(
             f"the ONNX Runtime installed here has no {provider!r}; it has: "
             f"{', '.join(host.providers or ())}"
         )
+    if provider == PROVIDER and host.gpu and host.gpu.obstacle:
+        raise BackendUnavailable(f"provider={provider!r} cannot run here: {host.gpu.obstacle}")
     own = _PROVIDERS[variant.target]
     contrast = "" if provider == own else f" instead of {own}, which it was made for"
     return variant, f"{variant.name} on {provider}, asked for by name{contrast}."
@@ -164,6 +167,16 @@ def _obstacle(variant: Variant, host: Host) -> str | None:
             f"the ONNX Runtime installed here has no {provider}, only"
             f" {', '.join(host.providers) or 'none'}: {_install_line(variant)}"
         )
+    return _gpu_obstacle(variant, host.gpu) if host.gpu and variant.target == "cuda" else None
+
+
+def _gpu_obstacle(variant: Variant, gpu: Gpu) -> str | None:
+    if gpu.obstacle:
+        return gpu.obstacle
+    least = next((name for name in variant.instruction_sets if name.startswith("sm_")), "sm_0")
+    has = gpu.capability[0] * 10 + gpu.capability[1]
+    if has < int(least.removeprefix("sm_")):
+        return f"it is made for {least} and later, and {gpu.name} is sm_{has}"
     return None
 
 

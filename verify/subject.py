@@ -6,7 +6,7 @@ from typing import Protocol
 
 import numpy as np
 from minilm.runtime import Encoder, load
-from minilm.runtime.host import allowed_cores
+from minilm.runtime.host import allowed_cores, describe
 from minilm.runtime.manifest import Manifest, Variant
 from minilm.verify.graphs import Graph, open_graph
 from minilm.verify.reference import Vectors
@@ -122,8 +122,5 @@ def _load(bundle: Path, name: str, threads: int) -> Encoder:
 
 
 def _has_cuda() -> bool:
-    try:
-        import onnxruntime
-    except ImportError:
-        return False
-    return "CUDAExecutionProvider" in onnxruntime.get_available_providers()
+    gpu = describe().gpu
+    return gpu is not None and not gpu.obstacle

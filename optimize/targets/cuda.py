@@ -47,7 +47,7 @@ def build(exported: Exported, precision: str, bundle: Path, corpus: Sequence[str
         bundle,
         name,
         backend="onnxruntime-gpu",
-        backend_version="1.20",
+        backend_version="1.21",
         instruction_sets=_INSTRUCTION_SETS[precision],
     )
     return replace(variant, float_layers=tuple(sorted(float_layers)))

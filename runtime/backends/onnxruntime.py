@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from minilm.runtime.backends import Session, Vectors
 from minilm.runtime.errors import BackendUnavailable, InvalidArtifact
+from minilm.runtime.gpu import PROVIDER
 from minilm.runtime.manifest import Variant
 
 __all__ = ["open_session"]
@@ -42,7 +43,7 @@ class _OnnxSession:
     def __init__(self, variant: Variant, graph: bytes, threads: int, provider: str | None) -> None:
         import onnxruntime as ort
 
-        target_provider = "CUDAExecutionProvider" if variant.target == "cuda" else None
+        target_provider = PROVIDER if variant.target == "cuda" else None
         wanted = provider or target_provider or "CPUExecutionProvider"
         on_cpu = wanted == "CPUExecutionProvider"
         options = ort.SessionOptions()

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from minilm.runtime.errors import BackendUnavailable, InvalidArtifact, UsageError
+from minilm.runtime.gpu import Gpu
 from minilm.runtime.manifest import Manifest, read
 from minilm.runtime.selection import assess, choose
 
@@ -21,7 +22,7 @@ _ORT = {"onnxruntime": "1.23.0"}
 def six(tiny_bundle: Path) -> Manifest:
     """Six variants, on backends of versions that these tests know."""
     manifest = read(tiny_bundle)
-    lowest = {"onnxruntime": "1.20", "onnxruntime-gpu": "1.20", "openvino": "2025.0"}
+    lowest = {"onnxruntime": "1.20", "onnxruntime-gpu": "1.21", "openvino": "2025.0"}
     variants = [
         replace(variant, backend_version=lowest[variant.backend]) for variant in manifest.variants
     ]
@@ -134,6 +135,40 @@ def test_nothing_falls_back(
 def test_an_absent_gpu_is_an_error(six: Manifest, make_host: HostMaker) -> None:
     with pytest.raises(BackendUnavailable, match=r"^target=.cuda. cannot run on this machine: "):
         choose(six, make_host(), target="cuda")
+
+
+def test_onnxruntime_for_gpus_without_one(six: Manifest, make_host: HostMaker) -> None:
+    gpu = Gpu(obstacle="no NVIDIA driver (none)")
+    host = make_host(instruction_sets=("avx512_vnni",), providers=_CUDA, gpu=gpu)
+    variant, why = choose(six, host)
+    assert variant.name == "cpu/int8"
+    assert "cuda/fp16, cuda/int8 cannot run here." in why
+    message = (
+        "target='cuda' cannot run on this machine: cuda/fp16: no NVIDIA driver (none); "
+        "cuda/int8: no NVIDIA driver (none)"
+    )
+    with pytest.raises(BackendUnavailable, match=f"^{re.escape(message)}$"):
+        choose(six, host, target="cuda")
+    message = "provider='CUDAExecutionProvider' cannot run here: no NVIDIA driver (none)"
+    with pytest.raises(BackendUnavailable, match=f"^{re.escape(message)}$"):
+        choose(six, host, provider=_CUDA[0])
+
+
+@pytest.mark.parametrize(("capability", "runs"), [((6, 1), 0), ((7, 0), 1), ((9, 0), 2)])
+def test_a_gpu_has_to_be_new_enough(
+    capability: tuple[int, int], runs: int, six: Manifest, make_host: HostMaker
+) -> None:
+    variants = tuple(
+        replace(each, instruction_sets=("sm_70" if each.precision == "fp16" else "sm_75",))
+        for each in six.variants
+        if each.target == "cuda"
+    )
+    gpu = Gpu(name="A GPU", capability=capability)
+    found = assess(replace(six, variants=variants), make_host(providers=_CUDA, gpu=gpu))
+    assert sum(each.runnable for each in found) == runs
+    if not runs:
+        expected = "it is made for sm_70 and later, and A GPU is sm_61"
+        assert found[0].reason == expected
 
 
 def test_no_backend_at_all(six: Manifest, make_host: HostMaker) -> None:
