@@ -14,6 +14,7 @@ __all__ = [
     "Linear",
     "array_of",
     "consumers",
+    "is_gelu",
     "linear_inputs",
     "linears",
     "nodes_of",
@@ -145,6 +146,18 @@ def array_of(value: ir.Value | None) -> npt.NDArray[Any]:
     assert value is not None, "not an initializer"
     assert value.const_value is not None, f"{value.name} is not an initializer"
     return value.const_value.numpy()
+
+
+def is_gelu(value: ir.Value) -> bool:
+    """Whether `value` is what x * (1 + erf(x / sqrt(2))) / 2 or `Gelu` gives."""
+    waiting = [value.producer()]
+    while waiting:
+        node = waiting.pop()
+        if node is not None and node.op_type in {"Erf", "Gelu"}:
+            return True
+        if node is not None and node.op_type in {"Mul", "Div", "Add"}:
+            waiting += [v.producer() for v in node.inputs if v is not None]
+    return False
 
 
 def replace_value(graph: ir.Graph, old: ir.Value, new: ir.Value) -> None:

@@ -12,13 +12,14 @@ from minilm.optimize.passes.graph import (
     Linear,
     array_of,
     consumers,
+    is_gelu,
     linears,
     nodes_of,
     only_consumer,
 )
 from minilm.optimize.passes.infra import Changes
 
-__all__ = ["Smooth"]
+__all__ = ["Smooth", "SmoothGelu"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,21 +32,23 @@ class Smooth:
 
         s = max|x| ** alpha / max|W| ** (1 - alpha),
 
-    divided by their geometric mean and snapped to powers of two: no product rounds, and every
-    machine derives the same bytes. The shift is the middle of the channel's range (Wei et al.,
-    Outlier Suppression+, arXiv:2304.09145, equation 4).
+    divided by their geometric mean and snapped to steps of an octave. Powers of two are exact: no
+    product rounds. The shift is the middle of the channel's range (Wei et al., Outlier
+    Suppression+, arXiv:2304.09145, equation 4).
 
     Attributes:
         statistics: of the inputs of the linear layers, by the value's name.
         norms: how many LayerNormalizations feed linear layers.
         alpha: 0 leaves the activations as they are, 1 makes all channels equally wide.
         shift: whether to shift too.
+        steps: of a scale to its double; finer ones fit better, 1 is exact.
     """
 
     statistics: Mapping[str, Statistics]
     norms: int
     alpha: float = 0.5
     shift: bool = True
+    steps: int = 1
 
     @property
     def promises(self) -> Mapping[str, int]:
@@ -68,16 +71,59 @@ class Smooth:
         value = _given(norm)
         seen = self.statistics[value.name or ""]
         middle = (seen.low + seen.high) * np.float32(0.5 * self.shift)
-        reach = np.maximum(seen.high - middle, middle - seen.low)
-        weight = np.abs(np.concatenate([linear.weight for linear in after], axis=1)).max(axis=1)
-        scale = _powers_of_two(reach, weight, self.alpha)
+        scale = _scale(seen, middle, after, alpha=self.alpha, steps=self.steps)
         _restore_for_others(graph, norm, after, scale, middle)
         for linear in after:
-            bias = (middle.astype(np.float64) @ linear.weight).astype(np.float32)
-            _change(graph, linear.matmul, 1, linear.weight * scale[:, None])
-            _add_to_bias(graph, linear, bias)
+            _take(graph, linear, scale, middle)
         _change(graph, norm, 1, array_of(norm.inputs[1]) / scale)
         _change(graph, norm, 2, (array_of(norm.inputs[2]) - middle) / scale)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SmoothGelu:
+    """Scale and shift what GELU gives to the linear layer after it.
+
+    The same as `Smooth` does, but that GELU has no weights to take part in it: a product and a sum
+    stand after it, and run within the layer before it where operators are fused. What is wide after
+    GELU is few channels, the same ones for every text: with one scale for all of them int8 in these
+    layers costs ten times what it does with this.
+
+    Attributes:
+        statistics: of the inputs of the linear layers, by the value's name.
+        gelus: how many GELUs feed linear layers that are not left out.
+        alpha: as in `Smooth`.
+        steps: as in `Smooth`.
+        left_out: names of layers that stay in floating point. A shift would cost them digits: what
+            is small after GELU would be written as a difference from the middle, in bf16.
+    """
+
+    statistics: Mapping[str, Statistics]
+    gelus: int
+    alpha: float
+    steps: int = 1
+    left_out: frozenset[str] = frozenset()
+
+    @property
+    def promises(self) -> Mapping[str, int]:
+        return {"gelu": self.gelus}
+
+    def __call__(self, model: ir.Model) -> Changes:
+        graph = model.graph
+        after_gelu = [
+            linear
+            for linear in linears(graph)
+            if is_gelu(linear.input) and linear.name not in self.left_out
+        ]
+        for linear in after_gelu:
+            seen = self.statistics[linear.input.name or ""]
+            middle = (seen.low + seen.high) * np.float32(0.5)
+            scale = _scale(seen, middle, [linear], alpha=self.alpha, steps=self.steps)
+            at = Builder(graph, linear.matmul, f"{linear.name}.smooth")
+            scaled = at.op("Mul", linear.input, at.const("factor", 1 / scale), name="scaled")
+            shifted = at.op("Add", scaled, at.const("shift", -middle / scale), name="shifted")
+            _take(graph, linear, scale, middle)
+            linear.matmul.replace_input_with(0, shifted)
+        return Changes(model=model, counts={"gelu": len(after_gelu)})
 
 
 def _given(norm: ir.Node) -> ir.Value:
@@ -87,14 +133,35 @@ def _given(norm: ir.Node) -> ir.Value:
     return reader.outputs[0] if reader is not None and reshaped else norm.outputs[0]
 
 
-def _powers_of_two(
-    reach: npt.NDArray[np.float32], weight: npt.NDArray[np.float32], alpha: float
+def _scale(
+    seen: Statistics,
+    middle: npt.NDArray[np.float32],
+    after: list[Linear],
+    *,
+    alpha: float,
+    steps: int,
 ) -> npt.NDArray[np.float32]:
+    """A scale for each channel: float32, (inputs,)."""
+    reach = np.maximum(seen.high - middle, middle - seen.low)
+    weight = np.abs(np.concatenate([linear.weight for linear in after], axis=1)).max(axis=1)
     with np.errstate(divide="ignore"):
         log = alpha * np.log2(reach) - (1 - alpha) * np.log2(weight)
     log = np.where(np.isfinite(log), log, 0.0)
-    scale: npt.NDArray[np.float32] = np.exp2(np.rint(log - log.mean())).astype(np.float32)
+    snapped = np.rint((log - log.mean()) * steps) / steps
+    scale: npt.NDArray[np.float32] = np.exp2(snapped).astype(np.float32)
     return scale
+
+
+def _take(
+    graph: ir.Graph,
+    linear: Linear,
+    scale: npt.NDArray[np.float32],
+    middle: npt.NDArray[np.float32],
+) -> None:
+    """Let `linear` read (x - middle) / scale in place of x."""
+    bias = (middle.astype(np.float64) @ linear.weight).astype(np.float32)
+    _change(graph, linear.matmul, 1, linear.weight * scale[:, None])
+    _add_to_bias(graph, linear, bias)
 
 
 def _restore_for_others(
