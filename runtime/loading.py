@@ -81,7 +81,6 @@ def load(  # noqa: PLR0913 - each is a choice of its own, and all have defaults
         options = openvino.OpenVinoOptions(
             threads=workers,
             max_tokens=manifest.model.max_tokens,
-            static_shapes="amx_int8" in host.instruction_sets,
             cache_dir=None if cache_dir is None else Path(cache_dir),
         )
         session = openvino.open_session(variant, files[0], files[1], options)

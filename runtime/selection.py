@@ -35,7 +35,7 @@ class Assessment:
 # and one of whose instruction sets the host has is its rank; no sets means any host.
 _PREFERENCE: Final[tuple[tuple[str, tuple[str, ...], str], ...]] = (
     ("cuda/fp16", (), "a GPU beats any CPU in throughput"),
-    ("cuda/int8", (), "a GPU beats any CPU in throughput, with int8 products"),
+    ("cuda/int8", (), "a GPU beats any CPU in throughput; smaller than fp16, not faster"),
     ("openvino/int8", ("amx_int8",), "int8 on matrix tiles is the fastest on a CPU"),
     ("openvino/bf16", ("amx_bf16",), "bf16 on matrix tiles beats int8 vector products"),
     ("cpu/int8", _FAST_INT8, "int8 dot products in hardware, and a quick start"),

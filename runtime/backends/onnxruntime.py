@@ -19,6 +19,14 @@ __all__ = ["open_session"]
 _OUTPUT: Final = "sentence_embedding"
 _BUDGET_TOKENS: Final = {"cpu": 512, "cuda": 16384}
 _LOG_ERRORS_ONLY: Final = 3
+_CUDA_OPTIONS: Final = {
+    # TF32 rounds the Q/DQ graph's products to 10 bits: on a H200 one text's vectors, alone and in a
+    # padded batch, agreed to 0.9988 with it and to 0.9992 without, and speed is within a tenth.
+    "use_tf32": "0",
+    # Bit 4, fused attention where it fits, else products: by default cuDNN plans 40 ms for each new
+    # length, and is no faster then.
+    "sdpa_kernel": "4",
+}
 
 
 def open_session(
@@ -58,7 +66,8 @@ class _OnnxSession:
         # Every batch has its own shape: a memory pattern for each costs memory and 5 to 30% time.
         options.enable_mem_pattern = False
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        providers = [wanted] if on_cpu else [wanted, "CPUExecutionProvider"]
+        own = (wanted, _CUDA_OPTIONS) if wanted == PROVIDER else wanted
+        providers = [wanted] if on_cpu else [own, "CPUExecutionProvider"]
         try:
             self._session: Any = ort.InferenceSession(graph, options, providers=providers)
         except _errors() as error:

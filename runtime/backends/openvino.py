@@ -1,14 +1,15 @@
-"""OpenVINO: one stream of one thread for each core, on shapes that come back.
+"""OpenVINO: one stream of one thread for each core, on a graph that takes any shape.
 
-The dynamic graph takes any shape and is compiled once, at load. On CPUs with matrix tiles (AMX) a
-static shape runs 20 to 25% faster, elsewhere 2 to 8%, for half a second and some 50 MB each: there
-a full batch gets a graph of its own once its shape has come a few times. Rows are padded to one of
-a few widths, so that shapes do come back.
+A shape that comes back costs nothing; a new one costs some ms and stays in memory. So rows are
+padded to one of a few widths: with all 256 a process would come to 640 MB, so it stays under 400.
+A graph compiled for one shape alone does not pay. Even with matrix tiles (AMX), and every one
+compiled beforehand, short texts were 17% slower on nine such graphs, each with weights of its own,
+and long ones 11% faster, for half a second and 100 MB each.
 """
 
 import os
 import threading
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -26,12 +27,8 @@ __all__ = ["OpenVinoOptions", "open_session"]
 
 _OUTPUT: Final = "sentence_embedding"
 _INPUTS: Final = ("input_ids", "attention_mask")
-_BUDGET_TOKENS: Final = 1024
-_WIDTHS: Final = (8, 12, 16, 20, 24, 32, 40, 48, 64, 96, 128, 192, 256, 384, 512)
-_COMMON: Final = 4
-"""Times that a shape has to come before it is worth a compilation."""
-
-_Shape = tuple[int, int]
+_BUDGET_TOKENS: Final = 512
+_WIDTHS: Final = (*range(4, 32, 2), *range(32, 64, 4), *range(64, 128, 8), *range(128, 513, 16))
 
 # OpenVINO's binding fills tables of NumPy's types at the first use, under a guard of C++ that it
 # waits for with the interpreter lock held: two threads there at once wait for each other for ever
@@ -70,13 +67,11 @@ class OpenVinoOptions:
     Attributes:
         threads: streams of one thread each.
         max_tokens: width of the longest row.
-        static_shapes: compile a graph for each shape that is common.
         cache_dir: where OpenVINO keeps what it compiled, so that the next process need not.
     """
 
     threads: int
     max_tokens: int
-    static_shapes: bool = False
     cache_dir: Path | None = None
 
 
@@ -109,26 +104,6 @@ def _alone_at_first() -> Iterator[None]:
         yield
 
 
-class _Compiled:
-    """A compiled graph and its idle requests: each serves one thread at a time."""
-
-    def __init__(self, compiled: Any) -> None:
-        self._compiled = compiled
-        self._idle: deque[Any] = deque()
-
-    def run(self, ids: npt.NDArray[np.int64], mask: npt.NDArray[np.int64]) -> Vectors:
-        try:
-            request = self._idle.pop()
-        except IndexError:
-            request = self._compiled.create_infer_request()
-        feed = dict(zip(_INPUTS, (ids, mask), strict=True))
-        outputs = request.infer(feed, share_inputs=True, share_outputs=True)
-        vectors = np.array(outputs[0], dtype=np.float32)
-        # Only now: another thread may take it, and with it the memory of the outputs.
-        self._idle.append(request)
-        return vectors
-
-
 class _OpenVinoSession:
     def __init__(
         self, variant: Variant, graph: bytes, weights: bytes, options: OpenVinoOptions
@@ -140,70 +115,50 @@ class _OpenVinoSession:
         self.survives_fork = False
         limit = options.max_tokens
         self._widths = (*(width for width in _WIDTHS if width < limit), limit)
-        self._config: dict[str, Any] = {
+        config: dict[str, Any] = {
             "NUM_STREAMS": str(options.threads),
             "INFERENCE_NUM_THREADS": options.threads,
             "PERFORMANCE_HINT": "THROUGHPUT" if options.threads > 1 else "LATENCY",
         }
         if options.cache_dir is not None:
-            self._config["CACHE_DIR"] = str(_usable(options.cache_dir))
-        self._core: Any = ov.Core()
+            config["CACHE_DIR"] = str(_usable(options.cache_dir))
+        core: Any = ov.Core()
         try:
-            model = self._core.read_model(graph, weights)
+            model = core.read_model(graph, weights)
             output = next(out for out in model.outputs if _OUTPUT in out.get_names())
             # Without the token vectors, which nobody reads and each run would write.
-            self._model: Any = ov.Model([output], model.get_parameters(), variant.name)
-            self._any_shape = _Compiled(self._compile(None))
+            model = ov.Model([output], model.get_parameters(), variant.name)
+            self._compiled = core.compile_model(model, "CPU", config)
         except (RuntimeError, StopIteration) as error:
             raise InvalidArtifact(
                 f"OpenVINO {ov.__version__} cannot read {variant.files[0]}: {error}"
             ) from error
-        self._static: dict[_Shape, _Compiled] = {}
-        self._seen: Counter[_Shape] = Counter()
-        self._compiling = threading.Lock()
-        self._makes_static = options.static_shapes
-        if not options.static_shapes:
-            self._model = None
+        self._idle: deque[Any] = deque()
         _sessions.add(self)
 
     def width(self, tokens: int) -> int:
         return next(width for width in self._widths if width >= tokens)
 
     def run(self, ids: npt.NDArray[np.int64], mask: npt.NDArray[np.int64]) -> Vectors:
-        shape = ids.shape[0], ids.shape[1]
         if _first_done.is_set():
-            return self._graph_for(shape).run(ids, mask)
+            return self._infer(ids, mask)
         with _alone_at_first():
-            vectors = self._graph_for(shape).run(ids, mask)
+            vectors = self._infer(ids, mask)
             _first_done.set()
         return vectors
 
-    def _graph_for(self, shape: _Shape) -> _Compiled:
-        """The graph of that very shape if there is one or it is time to have it."""
-        if not self._makes_static:
-            return self._any_shape
-        found = self._static.get(shape)
-        if found is None and self._is_common(shape) and self._compiling.acquire(blocking=False):
-            # The other threads go on meanwhile, on the graph of any shape.
-            try:
-                found = self._static[shape] = _Compiled(self._compile(shape))
-            finally:
-                self._compiling.release()
-        return found or self._any_shape
-
-    def _is_common(self, shape: _Shape) -> bool:
-        height, width = shape
-        if height not in {1, max(1, _BUDGET_TOKENS // width)}:
-            return False
-        self._seen[shape] += 1
-        return self._seen[shape] >= _COMMON
-
-    def _compile(self, shape: _Shape | None) -> Any:
-        model = self._model
-        if shape is not None:
-            model = model.clone()
-            model.reshape({name: list(shape) for name in _INPUTS})
-        return self._core.compile_model(model, "CPU", self._config)
+    def _infer(self, ids: npt.NDArray[np.int64], mask: npt.NDArray[np.int64]) -> Vectors:
+        # A request serves one thread at a time.
+        try:
+            request = self._idle.pop()
+        except IndexError:
+            request = self._compiled.create_infer_request()
+        feed = dict(zip(_INPUTS, (ids, mask), strict=True))
+        outputs = request.infer(feed, share_inputs=True, share_outputs=True)
+        vectors = np.array(outputs[0], dtype=np.float32)
+        # Only now: another thread may take it, and with it the memory of the outputs.
+        self._idle.append(request)
+        return vectors
 
 
 def _usable(cache_dir: Path) -> Path:

@@ -2,12 +2,12 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from minilm.runtime import load
 from minilm.runtime.backends import onnxruntime as onnx_backend
-from minilm.runtime.backends import openvino as openvino_backend
 from minilm.runtime.backends.openvino import OpenVinoOptions, open_session
 from minilm.runtime.errors import BackendUnavailable, InvalidArtifact, UsageError
 from minilm.runtime.manifest import Variant, read
@@ -41,7 +41,7 @@ def test_onnxruntime_pads_to_nothing_and_openvino_to_few_widths(tiny_bundle: Pat
     widths = [session.width(tokens) for tokens in range(2, 65)]
     assert widths == sorted(widths)
     assert widths[-1] == 64
-    assert len(set(widths)) < 12
+    assert len(set(widths)) < 25
     assert all(width >= tokens for tokens, width in enumerate(widths, 2))
 
 
@@ -50,30 +50,7 @@ def test_the_limit_is_the_last_width(limit: int, tiny_bundle: Path) -> None:
     options = OpenVinoOptions(threads=1, max_tokens=limit)
     session = open_session(*_openvino(tiny_bundle), options)
     assert session.width(limit) == limit
-    assert session.width(2) == 8
-
-
-def test_static_shapes_once_they_are_common(tiny_bundle: Path) -> None:
-    options = OpenVinoOptions(threads=2, max_tokens=64, static_shapes=True)
-    session = open_session(*_openvino(tiny_bundle), options)
-    assert isinstance(session, openvino_backend._OpenVinoSession)
-    one = np.array([[2, 7, 9, 3, 0, 0, 0, 0]], dtype=np.int64), np.zeros((1, 8), dtype=np.int64)
-    one[1][:, :4] = 1
-    vectors = [session.run(*one) for _ in range(6)]
-    assert list(session._static) == [(1, 8)]
-    np.testing.assert_allclose(np.concatenate(vectors), np.repeat(vectors[0], 6, axis=0), atol=1e-2)
-    odd = np.repeat(one[0], 3, axis=0), np.repeat(one[1], 3, axis=0)
-    for _ in range(6):
-        assert session.run(*odd).shape == (3, 32)
-    assert list(session._static) == [(1, 8)]
-
-
-def test_no_static_shapes_unless_they_pay(tiny_bundle: Path) -> None:
-    session = open_session(*_openvino(tiny_bundle), OpenVinoOptions(threads=1, max_tokens=64))
-    assert isinstance(session, openvino_backend._OpenVinoSession)
-    for _ in range(8):
-        session.run(_IDS[:1], _MASK[:1])
-    assert not session._static
+    assert session.width(2) == 4
 
 
 def test_results_do_not_share_memory(tiny_bundle: Path) -> None:
@@ -121,8 +98,8 @@ def test_a_provider_that_did_not_start(tiny_bundle: Path, monkeypatch: pytest.Mo
 
     real = onnxruntime.InferenceSession
 
-    def without_cuda(graph: bytes, options: object, providers: list[str]) -> object:
-        assert providers[0] == "CUDAExecutionProvider"
+    def without_cuda(graph: bytes, options: object, providers: list[Any]) -> object:
+        assert providers[0][0] == "CUDAExecutionProvider"
         return real(graph, options, providers=providers[1:])
 
     monkeypatch.setattr(onnxruntime, "InferenceSession", without_cuda)
