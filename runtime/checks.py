@@ -1,8 +1,13 @@
-"""Checks of numbers that callers pass."""
+"""Checks of what callers pass."""
+
+from typing import Literal, get_args
 
 from minilm.runtime.errors import UsageError
 
-__all__ = ["check_positive"]
+__all__ = ["OnLong", "check_on_long", "check_positive"]
+
+OnLong = Literal["truncate", "error", "mean"]
+"""What becomes of a text that is longer than the model reads."""
 
 
 def check_positive(name: str, value: object) -> int:
@@ -16,3 +21,11 @@ def check_positive(name: str, value: object) -> int:
     if value < 1:
         raise UsageError(f"{name} must be greater than 0, got {value}")
     return value
+
+
+def check_on_long(on_long: str) -> None:
+    """Raise `UsageError` unless `on_long` is one of `OnLong`."""
+    if on_long not in get_args(OnLong):
+        raise UsageError(
+            f"unknown on_long {on_long!r}: choose one of {', '.join(get_args(OnLong))}"
+        )

@@ -11,7 +11,7 @@ from typing import Any, Final, Self
 import numpy as np
 import numpy.typing as npt
 from minilm.runtime.batching import Row
-from minilm.runtime.checks import check_positive
+from minilm.runtime.checks import OnLong, check_on_long, check_positive
 from minilm.runtime.dropin import DropIn
 from minilm.runtime.engine import Engine
 from minilm.runtime.errors import UsageError
@@ -19,7 +19,7 @@ from minilm.runtime.job import EncodeReport, Job, JobOptions
 from minilm.runtime.manifest import Manifest
 from minilm.runtime.progress import Progress
 from minilm.runtime.texts import as_texts, check_stream, check_text
-from minilm.runtime.windows import Chunk, OnLong, check_on_long, spread
+from minilm.runtime.windows import Chunk, spread
 
 __all__ = ["Encoder", "TruncationWarning"]
 

@@ -16,7 +16,7 @@ from typing import Final
 
 from minilm.runtime import gpu as gpus
 
-__all__ = ["BACKEND_MODULES", "Host", "allowed_cores", "describe"]
+__all__ = ["BACKEND_MODULES", "Host", "allowed_cores", "describe", "has_cuda_provider"]
 
 BACKEND_MODULES: Final = ("onnxruntime", "openvino")
 
@@ -89,6 +89,17 @@ def describe(*, providers: bool = True, gpu: bool = True) -> Host:
         providers=available,
         gpu=gpus.find() if gpu and available and gpus.PROVIDER in available else None,
     )
+
+
+def has_cuda_provider() -> bool:
+    """Whether the ONNX Runtime installed here has a CUDA provider: a look at its files, no import.
+
+    It is a library of its own in every build that has it (onnxruntime, cmake/
+    onnxruntime_providers_cuda.cmake).
+    """
+    spec = importlib.util.find_spec("onnxruntime")
+    folders = (spec and spec.submodule_search_locations) or ()
+    return any(any(Path(each).glob("capi/*onnxruntime_providers_cuda.*")) for each in folders)
 
 
 def allowed_cores(root: Path = Path("/")) -> tuple[int, str]:

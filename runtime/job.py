@@ -7,9 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 from minilm.runtime.batching import Row
+from minilm.runtime.checks import OnLong
 from minilm.runtime.errors import TextTooLong
 from minilm.runtime.tokenizer import TextTokenizer
-from minilm.runtime.windows import OnLong, spread
+from minilm.runtime.windows import spread
 
 __all__ = ["EncodeReport", "Job", "JobOptions"]
 

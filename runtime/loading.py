@@ -1,19 +1,24 @@
-"""From a directory to an encoder: read the manifest, choose, check, open."""
+"""From a directory to an encoder: read the manifest, choose, check, open.
+
+To choose takes no NumPy and no backend, so that both are imported while the files are read.
+"""
 
 from functools import partial
+from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from minilm.runtime import host as hosts
-from minilm.runtime import integrity, selection, windows
-from minilm.runtime.backends import Session
-from minilm.runtime.checks import check_positive
-from minilm.runtime.encoder import Encoder
-from minilm.runtime.engine import Engine
+from minilm.runtime import integrity, selection
+from minilm.runtime.checks import OnLong, check_on_long, check_positive
 from minilm.runtime.errors import InvalidArtifact
 from minilm.runtime.gpu import PROVIDER
 from minilm.runtime.manifest import Manifest, read
-from minilm.runtime.tokenizer import TextTokenizer
 from minilm.runtime.workers import in_background
+
+if TYPE_CHECKING:
+    from minilm.runtime.backends import Session
+    from minilm.runtime.encoder import Encoder
 
 __all__ = ["load"]
 
@@ -28,9 +33,9 @@ def load(  # noqa: PLR0913 - each is a choice of its own, and all have defaults
     provider: str | None = None,
     threads: int | None = None,
     verify: integrity.Level = "full",
-    on_long: windows.OnLong | None = None,
+    on_long: OnLong | None = None,
     cache_dir: str | Path | None = None,
-) -> Encoder:
+) -> "Encoder":
     """Load the variant of a bundle that runs best on this machine, or the one asked for.
 
     Opens no network connection and writes nothing, but to `cache_dir`.
@@ -56,24 +61,30 @@ def load(  # noqa: PLR0913 - each is a choice of its own, and all have defaults
     """
     integrity.check_level(verify)
     if on_long is not None:
-        windows.check_on_long(on_long)
+        check_on_long(on_long)
     if threads is not None:
         check_positive("threads", threads)
     bundle = Path(path)
     manifest = read(bundle)
     integrity.check(bundle, manifest, "none" if verify == "none" else "sizes")
+    wants_gpu = target == "cuda" or (target is None and hosts.has_cuda_provider())
     host = hosts.describe(
-        providers=target != "openvino",
-        gpu=target in {None, "cuda"} and provider in {None, PROVIDER},
+        providers=wants_gpu or provider is not None,
+        gpu=wants_gpu and provider in {None, PROVIDER},
     )
     variant, why = selection.choose(
         manifest, host, target=target, precision=precision, provider=provider
     )
     workers = threads or host.cores
     read_file = partial(_read, bundle, manifest, hashed=verify == "full")
+    files = in_background(lambda: [read_file(name) for name in variant.files])
+    import_module(selection.MODULES[variant.backend])
+    from minilm.runtime.encoder import Encoder
+    from minilm.runtime.engine import Engine
+    from minilm.runtime.tokenizer import TextTokenizer
+
     # The tokenizer takes 15 ms, which the session, busy in native code, does not notice.
     tokenizer = in_background(lambda: TextTokenizer(read_file(_TOKENIZER)))
-    files = [read_file(name) for name in variant.files]
     session: Session
     if variant.target == "openvino":
         from minilm.runtime.backends import openvino
@@ -83,11 +94,11 @@ def load(  # noqa: PLR0913 - each is a choice of its own, and all have defaults
             max_tokens=manifest.model.max_tokens,
             cache_dir=None if cache_dir is None else Path(cache_dir),
         )
-        session = openvino.open_session(variant, files[0], files[1], options)
+        session = openvino.open_session(variant, *files(), options)
     else:
         from minilm.runtime.backends import onnxruntime
 
-        session = onnxruntime.open_session(variant, files[0], threads=workers, provider=provider)
+        session = onnxruntime.open_session(variant, *files(), threads=workers, provider=provider)
     return Encoder(
         engine=Engine(session, tokenizer(), variant),
         manifest=manifest,

@@ -9,15 +9,16 @@ from minilm.runtime.gpu import PROVIDER, Gpu
 from minilm.runtime.host import Host
 from minilm.runtime.manifest import Manifest, Precision, Target, Variant
 
-__all__ = ["Assessment", "assess", "choose"]
+__all__ = ["MODULES", "Assessment", "assess", "choose"]
 
 _FAST_INT8: Final = ("amx_int8", "avx512_vnni", "avx_vnni", "asimddp")
 
-_MODULES: Final = {
+MODULES: Final = {
     "onnxruntime": "onnxruntime",
     "onnxruntime-gpu": "onnxruntime",
     "openvino": "openvino",
 }
+"""Backend that a variant names to the module that it is imported as."""
 _EXTRAS: Final = {"cpu": "cpu", "openvino": "openvino", "cuda": "cuda"}
 _PROVIDERS: Final = {"cpu": "CPUExecutionProvider", "cuda": PROVIDER}
 
@@ -126,7 +127,7 @@ def _check_request(target: str | None, precision: str | None) -> str:
 def _choose_for_provider(
     wanted: tuple[Variant, ...], host: Host, provider: str, asked: str
 ) -> tuple[Variant, str]:
-    onnx = [variant for variant in wanted if _MODULES.get(variant.backend) == "onnxruntime"]
+    onnx = [variant for variant in wanted if MODULES.get(variant.backend) == "onnxruntime"]
     if not onnx:
         raise UsageError(f"provider={provider!r} is ONNX Runtime's, and {asked} does not run on it")
     # Those made for the provider first: "CPUExecutionProvider" alone is no wish for a cuda graph.
@@ -161,13 +162,11 @@ def _obstacle(variant: Variant, host: Host) -> str | None:
     """Why `variant` cannot run on `host`, or None."""
     if obstacle := _backend_obstacle(variant, host):
         return obstacle
-    provider = _PROVIDERS.get(variant.target)
-    if provider and host.providers is not None and provider not in host.providers:
-        return (
-            f"the ONNX Runtime installed here has no {provider}, only"
-            f" {', '.join(host.providers) or 'none'}: {_install_line(variant)}"
-        )
-    return _gpu_obstacle(variant, host.gpu) if host.gpu and variant.target == "cuda" else None
+    if variant.target != "cuda":
+        return None
+    if PROVIDER not in (host.providers or ()):
+        return f"the ONNX Runtime installed here has no {PROVIDER}: {_install_line(variant)}"
+    return _gpu_obstacle(variant, host.gpu) if host.gpu else None
 
 
 def _gpu_obstacle(variant: Variant, gpu: Gpu) -> str | None:
@@ -181,7 +180,7 @@ def _gpu_obstacle(variant: Variant, gpu: Gpu) -> str | None:
 
 
 def _backend_obstacle(variant: Variant, host: Host) -> str | None:
-    module = _MODULES.get(variant.backend)
+    module = MODULES.get(variant.backend)
     if module is None:
         return f"it needs {variant.backend!r}, which this version of the loader cannot drive"
     found = host.backends.get(module)

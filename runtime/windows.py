@@ -16,15 +16,12 @@ parts are nearer than the nearest stranger: beyond some four windows, search in 
 """
 
 from dataclasses import dataclass
-from typing import Final, Literal, get_args
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-from minilm.runtime.errors import UsageError
 
-__all__ = ["OVERLAP_TOKENS", "Chunk", "OnLong", "check_on_long", "spread"]
-
-OnLong = Literal["truncate", "error", "mean"]
+__all__ = ["OVERLAP_TOKENS", "Chunk", "spread"]
 
 OVERLAP_TOKENS: Final = 32
 """Least number of tokens that neighbouring windows share: about two sentences."""
@@ -68,11 +65,3 @@ def spread(tokens: int, room: int, overlap: int = OVERLAP_TOKENS) -> list[tuple[
     gaps = -(-(tokens - room) // step)
     starts = [index * (tokens - room) // gaps for index in range(gaps + 1)]
     return [(start, start + room) for start in starts]
-
-
-def check_on_long(on_long: str) -> None:
-    """Raise `UsageError` unless `on_long` is one of `OnLong`."""
-    if on_long not in get_args(OnLong):
-        raise UsageError(
-            f"unknown on_long {on_long!r}: choose one of {', '.join(get_args(OnLong))}"
-        )
