@@ -25,7 +25,7 @@ from minilm.optimize.passes.per_token import QuantizePerToken
 from minilm.optimize.passes.pooling import DivideByNorm, PoolMean
 from minilm.optimize.passes.qdq import QuantizeStatic
 from minilm.optimize.passes.residual import JoinResiduals
-from minilm.optimize.passes.smoothing import Smooth
+from minilm.optimize.passes.smoothing import Smooth, SmoothGelu
 from minilm.optimize.passes.tokens import FlattenTokens
 from minilm.optimize.rounding import nearest
 from minilm.runtime.errors import BuildFailed
@@ -119,6 +119,31 @@ def test_smoothing_keeps_numbers_and_scales_by_powers_of_two(
     assert all((np.exp2(np.rint(np.log2(scale))) == scale).all() for scale in scales)
 
 
+@pytest.mark.parametrize("steps", [1, 4])
+def test_smoothing_after_gelu_keeps_numbers_and_what_is_left_out(
+    exported: Exported, batch: tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]], steps: int
+) -> None:
+    before = embed(ir.load(exported.graph), *batch)
+    model = ir.load(exported.graph)
+    seen = smooth(model, exported).statistics
+    left_out = frozenset({"encoder.layer.1.output.dense"})
+    rewrite = SmoothGelu(
+        statistics=seen, gelus=LAYERS - 1, alpha=0.85, steps=steps, left_out=left_out
+    )
+    model = run(model, [rewrite])
+    np.testing.assert_allclose(embed(model, *batch), before, atol=5e-5)
+    smoothed = {
+        linear.name
+        for linear in linears(model.graph)
+        if (linear.input.name or "").startswith(f"{linear.name}.smooth.")
+    }
+    assert smoothed == {f"encoder.layer.{layer}.output.dense" for layer in (0, 2)}
+    factor = model.graph.initializers["encoder.layer.0.output.dense.smooth.factor"].const_value
+    assert factor is not None
+    octaves = np.log2(factor.numpy()) * steps
+    np.testing.assert_allclose(octaves, np.rint(octaves), atol=1e-5)
+
+
 def test_folding_biases_keeps_numbers_and_drops_additions(
     exported: Exported, batch: tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]
 ) -> None:
@@ -202,6 +227,7 @@ def test_half_keeps_outputs_in_float32(
         (lambda: FoldBiases(layers=9), "attention"),
         (lambda: SplitGelu(layers=9), "Gelu"),
         (lambda: Smooth(statistics={}, norms=1), "norm"),
+        (lambda: SmoothGelu(statistics={}, gelus=1, alpha=0.5), "gelu"),
         (
             lambda: QuantizePerToken(layers=9, round_weight=lambda linear: nearest(linear.weight)),
             "linear",
@@ -217,7 +243,7 @@ def test_what_matches_nothing_fails_by_name(
 ) -> None:
     rewrite = make()
     model = ir.load(exported.graph)
-    if isinstance(rewrite, Smooth | QuantizeStatic):
+    if isinstance(rewrite, Smooth | SmoothGelu | QuantizeStatic):
         for node in [node for node in model.graph if node.op_type == "MatMul"]:
             node.op_type = "Other"
     with pytest.raises(BuildFailed) as caught:

@@ -128,6 +128,30 @@ def test_versions_are_read_without_an_import(
     assert host._installed("no_such_module") is None
 
 
+@pytest.mark.parametrize(
+    ("library", "has"),
+    [
+        ("libonnxruntime_providers_cuda.so", True),
+        ("onnxruntime_providers_cuda.dll", True),
+        ("libonnxruntime_providers_shared.so", False),
+    ],
+)
+def test_a_cuda_provider_is_seen_without_an_import(
+    library: str, has: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _tree(
+        tmp_path,
+        {"onnxruntime/__init__.py": "raise AssertionError", f"onnxruntime/capi/{library}": ""},
+    )
+    monkeypatch.delitem(sys.modules, "onnxruntime", raising=False)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert host.has_cuda_provider() is has
+
+
+def test_no_cuda_provider_here() -> None:
+    assert not host.has_cuda_provider()
+
+
 def test_this_machine() -> None:
     found = host.describe()
     assert found.cores >= 1
