@@ -4,6 +4,7 @@
 
 STARTED is the caller's `time.monotonic_ns()` just before it started this process. Prints JSON: the
 seconds of each step, and `time.monotonic_ns()` at the end, from which the caller knows the exit.
+Imports are timed by themselves, before: `load` makes them while it reads the files.
 """
 
 import time
@@ -20,7 +21,7 @@ __all__ = ["WRAPPED", "main"]
 
 WRAPPED: Final = {
     "read and hash files": ("minilm.runtime.loading", "_read"),
-    "tokenizer (beside the session)": ("minilm.runtime.loading", "TextTokenizer"),
+    "tokenizer (beside the session)": ("minilm.runtime.tokenizer", "TextTokenizer"),
     "session": ("minilm.runtime.backends.onnxruntime", "open_session"),
 }
 """Step of `load` to the function that does it: a test holds that these exist."""
