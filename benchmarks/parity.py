@@ -38,7 +38,8 @@ class Truth:
         queries: places of the short texts whose nearest are compared.
         short_vectors: float32, (short, dimension).
         long_vectors: float32, (long, dimension).
-        ids: token ids of `probes` short texts and, last, of a long one.
+        probes: places of the short texts that are put into padded batches.
+        ids: token ids of these and, last, of a long text.
         pairs: labelled pairs of the short texts; none without an STS file.
     """
 
@@ -47,6 +48,7 @@ class Truth:
     queries: tuple[int, ...]
     short_vectors: Vectors
     long_vectors: Vectors
+    probes: tuple[int, ...]
     ids: tuple[tuple[int, ...], ...]
     pairs: tuple[Pair, ...]
 
@@ -83,6 +85,7 @@ def run(bundle: Path, texts: Path | None, sts: Path | None, output: Path) -> str
         queries=tuple(place for place, text in enumerate(short) if text in asking),
         short_vectors=reference.encode(short),
         long_vectors=reference.encode(found.long),
+        probes=tuple(spread.tolist()),
         ids=tuple(
             tuple(row)
             for row in reference.token_ids([*(short[place] for place in spread), found.long[0]])
@@ -114,7 +117,7 @@ def judge(subject: BundleSubject, truth: Truth) -> Figures:
         mean=float(found.mean()),
         minimum=float(found.min()),
         long_minimum=float(cosines(subject.encode(truth.long), truth.long_vectors).min()),
-        batch_minimum=_batch_minimum(subject, truth.ids),
+        batch_minimum=_batch_minimum(subject, truth),
         sts_drop=_score(truth.short_vectors, truth) - _score(short, truth) if truth.pairs else None,
         overlap=float(overlap.mean()),
     )
@@ -146,23 +149,20 @@ def table(figures: Sequence[Figures]) -> str:
     return markdown(columns, rows)
 
 
-def _batch_minimum(subject: BundleSubject, ids: Sequence[Sequence[int]]) -> float:
+def _batch_minimum(subject: BundleSubject, truth: Truth) -> float:
     """Least cosine of a text alone to itself among others, padded to the length of a long one.
 
-    The graph is run as it stands: the loader sorts by length, and so hides what padding does.
+    Alone it goes through the loader. Among others the graph is run as it stands: the loader sorts
+    by length, and so hides what padding does.
     """
-    *probes, filler = ids
+    *probes, filler = truth.ids
     graph = subject.open_graph()
-
-    def vectors(rows: Sequence[Sequence[int]]) -> Vectors:
-        block, mask = pad(rows)
-        return named(graph.run(block, mask)).pooled(mask, subject.pooling)
-
     least = 1.0
     for first in range(0, len(probes), _BATCH_TEXTS):
-        batch = probes[first : first + _BATCH_TEXTS]
-        alone = np.concatenate([vectors([row]) for row in batch])
-        among = vectors([*batch, filler])[:-1]
+        places = truth.probes[first : first + _BATCH_TEXTS]
+        alone = np.concatenate([subject.encode([truth.short[place]]) for place in places])
+        block, mask = pad([*probes[first : first + _BATCH_TEXTS], filler])
+        among = named(graph.run(block, mask)).pooled(mask, subject.pooling)[:-1]
         least = min(least, float(cosines(alone, among).min()))
     graph.close()
     return least

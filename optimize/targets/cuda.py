@@ -1,11 +1,12 @@
 """NVIDIA GPUs: a fused fp16 graph for the CUDA provider, and an int8 Q/DQ graph for TensorRT too.
 
 Their numbers are checked on the CPU provider where there is no GPU: it computes fp16 in fp32 and
-dequantizes int8 the way the standard says. On an H200 (ONNX Runtime 1.31.1) fp16 gave the original's
-vectors at 0.999999 over 3,000 STS sentences, 22,000 a second; int8, when it left six layers out, at
-0.9992, 18,000 a second. The CUDA provider has no int8 product for the Q/DQ graph: it multiplies what
-it dequantized, so that int8 is smaller there and not faster, and sums in float, whose order depends
-on the shape, move codes by one: a vector alone and in a batch agree to 0.999. TensorRT was not run.
+dequantizes int8 the way the standard says. On an H200 (ONNX Runtime 1.31.1) fp16 gave the
+original's vectors at 0.999999 over 3,000 STS sentences, 22,000 a second; int8, when it left six
+layers out, at 0.9992, 18,000 a second. The CUDA provider has no int8 product for the Q/DQ graph: it
+multiplies what it dequantized, so that int8 is smaller there and not faster, and sums in float,
+whose order depends on the shape, move codes by one: a vector alone and in a batch agree to 0.999.
+TensorRT was not run.
 
 Weight-only int8 (`MatMulNBits`, fp16 activations) is not built. It would be closer to the original
 (weights alone in GPTQ's int8: mean cosine 0.9998, minimum 0.9989 over 3,000 STS sentences), but its
