@@ -20,7 +20,7 @@ _OUTPUT: Final = "sentence_embedding"
 _BUDGET_TOKENS: Final = {"cpu": 512, "cuda": 16384}
 _LOG_ERRORS_ONLY: Final = 3
 _CUDA_OPTIONS: Final = {
-    # TF32 rounds the Q/DQ graph's products to 10 bits: on a H200 one text's vectors, alone and in a
+    # TF32 rounds the Q/DQ graph's products to 10 bits: on an H200 a text's vectors, alone and in a
     # padded batch, agreed to 0.9988 with it and to 0.9992 without, and speed is within a tenth.
     "use_tf32": "0",
     # Bit 4, fused attention where it fits, else products: by default cuDNN plans 40 ms for each new
