@@ -94,11 +94,13 @@ def load(  # noqa: PLR0913 - each is a choice of its own, and all have defaults
             max_tokens=manifest.model.max_tokens,
             cache_dir=None if cache_dir is None else Path(cache_dir),
         )
-        session = openvino.open_session(variant, *files(), options)
+        graph, weights = files()
+        session = openvino.open_session(variant, graph, weights, options)
     else:
         from minilm.runtime.backends import onnxruntime
 
-        session = onnxruntime.open_session(variant, *files(), threads=workers, provider=provider)
+        (graph,) = files()
+        session = onnxruntime.open_session(variant, graph, threads=workers, provider=provider)
     return Encoder(
         engine=Engine(session, tokenizer(), variant),
         manifest=manifest,

@@ -3,8 +3,9 @@ import itertools
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from minilm.runtime.checks import check_on_long
 from minilm.runtime.errors import UsageError
-from minilm.runtime.windows import OVERLAP_TOKENS, check_on_long, spread
+from minilm.runtime.windows import OVERLAP_TOKENS, spread
 
 
 def test_a_short_text_is_one_window() -> None:
