@@ -165,7 +165,8 @@ def _obstacle(variant: Variant, host: Host) -> str | None:
     if variant.target != "cuda":
         return None
     if PROVIDER not in (host.providers or ()):
-        return f"the ONNX Runtime installed here has no {PROVIDER}: {_install_line(variant)}"
+        only = f", only {', '.join(host.providers)}" if host.providers else ""
+        return f"the ONNX Runtime installed here has no {PROVIDER}{only}: {_install_line(variant)}"
     return _gpu_obstacle(variant, host.gpu) if host.gpu else None
 
 
