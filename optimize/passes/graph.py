@@ -149,11 +149,11 @@ def array_of(value: ir.Value | None) -> npt.NDArray[Any]:
 
 
 def is_gelu(value: ir.Value) -> bool:
-    """Whether `value` is what x * (1 + erf(x / sqrt(2))) / 2 or `Gelu` gives."""
+    """Whether `value` is what GELU gives: x * (1 + erf(x / sqrt(2))) / 2, or an operator for it."""
     waiting = [value.producer()]
     while waiting:
         node = waiting.pop()
-        if node is not None and node.op_type in {"Erf", "Gelu"}:
+        if node is not None and node.op_type in {"Erf", "Gelu", "BiasGelu"}:
             return True
         if node is not None and node.op_type in {"Mul", "Div", "Add"}:
             waiting += [v.producer() for v in node.inputs if v is not None]

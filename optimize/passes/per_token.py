@@ -14,7 +14,14 @@ from typing import Final
 
 import numpy as np
 import onnx_ir as ir
-from minilm.optimize.passes.graph import MICROSOFT, Builder, Linear, linears, replace_value
+from minilm.optimize.passes.graph import (
+    MICROSOFT,
+    Builder,
+    Linear,
+    is_gelu,
+    linears,
+    replace_value,
+)
 from minilm.optimize.passes.infra import Changes
 from minilm.optimize.rounding import Rounded
 
@@ -50,8 +57,7 @@ class QuantizePerToken:
         graph = model.graph
         counts = {"linear": 0, "after Gelu": 0}
         for linear in list(linears(graph)):
-            producer = linear.input.producer()
-            gelu = producer is not None and producer.op_type in {"Gelu", "BiasGelu"}
+            gelu = is_gelu(linear.input)
             at = Builder(graph, linear.matmul, f"{linear.name}.int8")
             codes, scale, zero = _after_gelu(at, linear) if gelu else _symmetric(at, linear)
             rounded = self.round_weight(linear)
