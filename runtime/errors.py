@@ -1,6 +1,6 @@
 """Every error that the toolkit raises on purpose.
 
-    ToolkitError
+    ToolkitError            70 never raised itself; a class without a code of its own has this one
     ├── GateFailed          1  readable, but not the original's vectors
     ├── UsageError          2  an argument or a text that cannot be served (also a ValueError)
     │   └── TextTooLong     2  over the model's limit, and the caller chose on_long="error"
@@ -36,7 +36,7 @@ __all__ = [
 class ToolkitError(Exception):
     """Base of the tree: `except ToolkitError` catches all that the toolkit raises on purpose."""
 
-    exit_code: ClassVar[int] = 1
+    exit_code: ClassVar[int] = 70  # EX_SOFTWARE of sysexits.h: a forgotten code is no verdict
 
 
 class GateFailed(ToolkitError):
@@ -46,9 +46,17 @@ class GateFailed(ToolkitError):
 
 
 class UsageError(ToolkitError, ValueError):
-    """An argument has a value that cannot be served: the message lists those that can."""
+    """An argument has a value that cannot be served: the message lists those that can.
+
+    Attributes:
+        option: command-line option at fault ("--resume"), where the command line is the caller.
+    """
 
     exit_code = 2
+
+    def __init__(self, *args: object, option: str | None = None) -> None:
+        super().__init__(*args)
+        self.option = option
 
 
 class TextTooLong(UsageError):

@@ -1,6 +1,7 @@
 """Loading: what may go wrong, each with its own words."""
 
 import json
+import pickle
 import re
 from pathlib import Path
 from typing import Any
@@ -134,13 +135,27 @@ def test_files_that_vanish_in_between(tiny_copy: Path) -> None:
         load(tiny_copy, verify="none")
 
 
-def test_every_error_has_a_base_and_a_code() -> None:
+def test_a_forgotten_exit_code_is_no_verdict() -> None:
+    class ForgetfulError(ToolkitError):
+        pass
+
+    assert ForgetfulError.exit_code == 70
+
+
+def test_a_usage_error_names_its_option_over_a_pickle() -> None:
+    error = pickle.loads(pickle.dumps(UsageError("too many", option="--top")))
+    assert (str(error), error.option) == ("too many", "--top")
+    assert UsageError("no option").option is None
+
+
+def test_every_error_has_a_base_and_a_code_of_its_own() -> None:
     from minilm.runtime import errors
 
     for name in errors.__all__:
         kind = getattr(errors, name)
         assert issubclass(kind, ToolkitError)
-        assert 1 <= kind.exit_code <= 6
+        assert kind.exit_code == (70 if kind is ToolkitError else vars(kind)["exit_code"])
+        assert kind is ToolkitError or 1 <= kind.exit_code <= 6
     assert set(errors.__all__) == {
         name for name, value in vars(errors).items() if isinstance(value, type)
     }
