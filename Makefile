@@ -3,11 +3,13 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-PACKAGES := convert optimize pipeline verify runtime cli
-NAMESPACE := $(VENV)/namespace
+# The packages below `minilm` as pyproject.toml lists them, each behind `-p`.
+PACKAGES = $(shell $(BIN)/python -c 'import tomllib; \
+	names = tomllib.load(open("pyproject.toml", "rb"))["tool"]["setuptools"]["packages"]; \
+	print(*(f"-p {name}" for name in names if name.count(".") == 1))')
 
 .DEFAULT_GOAL := help
-.PHONY: help build test check lint namespace types imports bench clean
+.PHONY: help build test check lint types imports bench clean
 
 help:
 	@echo "make build   weights -> artifacts/all-MiniLM-L6-v2, verified"
@@ -28,18 +30,11 @@ lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-# An editable install maps the namespace with an import hook, which mypy and import-linter do not run.
-# These links lay the same namespace out as folders; the install stays as it is.
-namespace: $(READY)
-	@rm -rf $(NAMESPACE) && mkdir -p $(NAMESPACE)/minilm
-	@ln -s $(foreach package,$(PACKAGES),"$(CURDIR)/$(package)") $(NAMESPACE)/minilm
+types: $(READY)
+	$(BIN)/mypy $(PACKAGES) -p tests -p benchmarks
 
-types: namespace
-	MYPYPATH=$(NAMESPACE) $(BIN)/mypy --namespace-packages --explicit-package-bases \
-		$(foreach package,$(PACKAGES),-p minilm.$(package)) -p tests
-
-imports: namespace
-	PYTHONPATH=$(NAMESPACE) $(BIN)/lint-imports
+imports: $(READY)
+	$(BIN)/lint-imports
 
 # Peers get environments of their own in .venv-peers. Options go through: make bench ARGS="--texts FILE"
 bench: $(READY)
@@ -56,4 +51,5 @@ $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade --constraint constraints.txt pip
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable . --group dev
+	@rm -rf $(VENV)/namespace && mkdir $(VENV)/namespace && ln -s ../.. $(VENV)/namespace/minilm
 	@touch $@

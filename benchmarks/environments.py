@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
@@ -21,6 +22,7 @@ __all__ = [
     "child_environment",
     "convert",
     "ensure",
+    "package_folders",
 ]
 
 ROOT: Final = Path(__file__).resolve().parent.parent
@@ -29,11 +31,17 @@ MODELS: Final = ENVIRONMENTS / "models"
 
 _REQUIREMENTS: Final = Path(__file__).with_name("requirements")
 _SOURCE_FILES: Final = ("pyproject.toml", "README.md", "LICENSE")
-_SOURCE_FOLDERS: Final = ("convert", "optimize", "pipeline", "verify", "runtime", "cli")
 
 
 class SetupError(RuntimeError):
     """An environment or a model could not be made; the message says why."""
+
+
+def package_folders() -> list[str]:
+    """Top folders of the packages that `pyproject.toml` lists, `minilm` being the root itself."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+    packages = project["tool"]["setuptools"]["packages"]
+    return list(dict.fromkeys(name.split(".")[1] for name in packages))
 
 
 def child_environment() -> Mapping[str, str]:
@@ -88,7 +96,7 @@ def _install_wheel(python: Path) -> None:
         source.mkdir()
         for name in _SOURCE_FILES:
             shutil.copy(ROOT / name, source)
-        for name in _SOURCE_FOLDERS:
+        for name in package_folders():
             ignored = shutil.ignore_patterns("__pycache__")
             shutil.copytree(ROOT / name, source / name, ignore=ignored)
         pip = (sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation")
