@@ -7,8 +7,8 @@ from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
-from minilm.runtime import host
 from minilm.runtime.errors import InvalidArtifact, UsageError
+from minilm.runtime.hardware.cpu import available_cores
 from minilm.runtime.manifest import VARIANTS
 
 from benchmarks import machine
@@ -39,7 +39,7 @@ def run(names: Sequence[str], bundle: Path, rounds: int, output: Path) -> str:
         InvalidArtifact: a file is missing.
     """
     chosen = list(names) or default_graphs(bundle)
-    threads = host.allowed_cores()[0]
+    threads = available_cores()[0]
     facts = [*machine.describe().items(), ("threads", str(threads)), ("rounds", str(rounds))]
     text = heading("Graphs alone", facts) + "\n" + tables(measure(chosen, threads, rounds))
     output.mkdir(parents=True, exist_ok=True)

@@ -27,9 +27,9 @@ Matrix = npt.NDArray[Any]
 
 def describe() -> Mapping[str, str]:
     """Facts for the heading of a report; nothing that names the machine."""
-    from minilm.runtime import host
+    from minilm.runtime.hardware.host import detect_host
 
-    found = host.describe()
+    found = detect_host()
     load = f"{os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else "unknown"
     packages = ("numpy", "tokenizers", "onnxruntime", "openvino")
     return {

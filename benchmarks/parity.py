@@ -9,7 +9,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 from minilm.runtime import manifest as manifests
-from minilm.runtime.host import allowed_cores
+from minilm.runtime.hardware.cpu import available_cores
 from minilm.verify.graphs import named, pad
 from minilm.verify.ranking import cosines, spearman, top_overlap, unit
 from minilm.verify.reference import PyTorchReference
@@ -77,7 +77,7 @@ def run(bundle: Path, texts: Path | None, sts: Path | None, output: Path) -> str
     short = tuple(dict.fromkeys(found.short))
     # In a file of pairs the first sentences ask; in a list of texts, all do.
     asking = {pair.first for pair in pairs} or set(short)
-    reference = PyTorchReference(threads=allowed_cores()[0])
+    reference = PyTorchReference(threads=available_cores()[0])
     spread = np.unique(np.linspace(0, len(short) - 1, _PROBES).astype(int))
     truth = Truth(
         short=short,

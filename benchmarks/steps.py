@@ -21,7 +21,7 @@ __all__ = ["WRAPPED", "main"]
 
 WRAPPED: Final = {
     "read and hash files": ("minilm.runtime.loading", "_read"),
-    "tokenizer (beside the session)": ("minilm.runtime.tokenizer", "TextTokenizer"),
+    "tokenizer (beside the session)": ("minilm.runtime.text.tokenizer", "TextTokenizer"),
     "session": ("minilm.runtime.backends.onnxruntime", "open_session"),
 }
 """Step of `load` to the function that does it: a test holds that these exist."""

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 from minilm.cli.options import DEFAULT_BUNDLE, BundleArgument, JsonOption
 
 if TYPE_CHECKING:
-    from minilm.runtime.gpu import Gpu
-    from minilm.runtime.host import Host
+    from minilm.runtime.hardware.cuda import Gpu
+    from minilm.runtime.hardware.host import Host
     from minilm.runtime.manifest import Manifest
-    from minilm.runtime.selection import Assessment
+    from minilm.runtime.selection import VariantSupport
 
 __all__ = ["command"]
 
@@ -26,9 +26,10 @@ def command(bundle: BundleArgument = DEFAULT_BUNDLE, *, as_json: JsonOption = Fa
       toolkit doctor my-bundle --json
     """
     from minilm.cli.console import note, print_json
-    from minilm.runtime import host, integrity, manifest
+    from minilm.runtime import integrity, manifest
+    from minilm.runtime.hardware.host import detect_host
 
-    here = host.describe()
+    here = detect_host()
     found = bundle.is_dir() or bundle != DEFAULT_BUNDLE
     content = manifest.read(bundle) if found else None
     variants = _assess(content, here) if content else ()
@@ -49,14 +50,14 @@ def command(bundle: BundleArgument = DEFAULT_BUNDLE, *, as_json: JsonOption = Fa
         integrity.check(bundle, content, "sizes")  # a bundle at fault runs nowhere
 
 
-def _assess(content: "Manifest", here: "Host") -> tuple["Assessment", ...]:
+def _assess(content: "Manifest", here: "Host") -> tuple["VariantSupport", ...]:
     """Every variant that there is: those of the bundle best first, then those that it lacks."""
     from minilm.runtime.manifest import VARIANTS
-    from minilm.runtime.selection import Assessment, assess
+    from minilm.runtime.selection import VariantSupport, assess
 
     has = {variant.name for variant in content.variants}
     lacks = (
-        Assessment(name=name, runnable=False, reason="the bundle has no such variant")
+        VariantSupport(name=name, runnable=False, reason="the bundle has no such variant")
         for name in VARIANTS
         if name not in has
     )
@@ -69,7 +70,7 @@ def _gpu(found: "Gpu") -> str:
     return f"{name}: {found.obstacle}" if found.obstacle else name
 
 
-def _print(here: "Host", variants: Sequence["Assessment"], taken: str | None) -> None:
+def _print(here: "Host", variants: Sequence["VariantSupport"], taken: str | None) -> None:
     from minilm.cli.console import print_table
 
     backends = [f"{name} {version}" for name, version in here.backends.items()]

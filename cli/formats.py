@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final, Protocol
 
-from minilm.runtime.extras import required
+from minilm.runtime.extras import require_extra
 
 if TYPE_CHECKING:
     import numpy as np
@@ -116,7 +116,7 @@ class _Parquet:
     """
 
     def __init__(self, dimension: int) -> None:
-        with required("parquet", "Writing Parquet"):
+        with require_extra("parquet", "Writing Parquet"):
             import pyarrow as pa
             import pyarrow.parquet
         self._arrow: Any = pa

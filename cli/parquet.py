@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import typer
-from minilm.runtime.extras import required
+from minilm.runtime.extras import require_extra
 
 __all__ = ["texts_of_column"]
 
@@ -26,7 +26,7 @@ def texts_of_column(source: Path, column: str | None) -> Iterator[str]:
             A null, or a page that cannot be read: when its row is reached.
         BackendUnavailable: pyarrow is not installed.
     """
-    with required("parquet", f"Reading {source}"):
+    with require_extra("parquet", f"Reading {source}"):
         import pyarrow as pa
         import pyarrow.parquet as pq
 

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from minilm.convert.source import Source
 from minilm.runtime.errors import BuildFailed
-from minilm.runtime.extras import required
+from minilm.runtime.extras import require_extra
 
 __all__ = ["export"]
 
@@ -29,7 +29,7 @@ def export(source: Source, destination: Path) -> Path:
         BackendUnavailable: the extra `build` is not installed.
         BuildFailed: the exported graph is not what the architecture promises.
     """
-    with required("build", "Converting a model"):
+    with require_extra("build", "Converting a model"):
         import onnx_ir as ir
         from minilm.convert.normalize import normalize
 
@@ -50,7 +50,7 @@ def export(source: Source, destination: Path) -> Path:
 
 
 def _trace(directory: Path, destination: Path) -> None:
-    with required("build", "Converting a model"):
+    with require_extra("build", "Converting a model"):
         from optimum.exporters.onnx import onnx_export_from_model
         from sentence_transformers import SentenceTransformer
     # Eager attention is traced as the plain products that the fusions of `optimize` recognize.

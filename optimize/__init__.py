@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from minilm.optimize.corpus import read_texts, texts
 from minilm.optimize.spec import Exported
-from minilm.runtime.extras import required
+from minilm.runtime.extras import require_extra
 from minilm.runtime.manifest import Variant
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def build_variant(
         ValueError: there is no such variant.
     """
     target, _, precision = name.partition("/")
-    with required("build", f"Building {name}"):
+    with require_extra("build", f"Building {name}"):
         from minilm.optimize.targets import TARGETS
     if target not in TARGETS or precision not in TARGETS[target].precisions:
         known = [f"{name}/{p}" for name, module in TARGETS.items() for p in module.precisions]
@@ -53,7 +53,7 @@ def explain(
         BackendUnavailable: the extra `build` is not installed.
         BuildFailed: no plan reaches the gate; names the layers tried and the best figures.
     """
-    with required("build", "Explaining precisions"):
+    with require_extra("build", "Explaining precisions"):
         from minilm.optimize.report import explain_layers, to_svg
     layers = explain_layers(exported, corpus or texts())
     return layers, to_svg(layers)

@@ -26,7 +26,7 @@ from minilm.optimize.passes.smoothing import Smooth, SmoothGelu
 from minilm.optimize.rounding import Rounded, gptq
 from minilm.optimize.spec import Exported
 from minilm.runtime.errors import BuildFailed
-from minilm.runtime.host import allowed_cores
+from minilm.runtime.hardware.cpu import available_cores
 
 __all__ = ["Damage", "Recipe", "StaticPlan", "plan", "quantized"]
 
@@ -230,7 +230,7 @@ class _Search:
         Each runs on one thread, so the figures do not depend on how many do. Plans that nobody asks
         for any more are not begun.
         """
-        workers = min(_MOST_AT_ONCE, allowed_cores()[0])
+        workers = min(_MOST_AT_ONCE, available_cores()[0])
         judge = partial(self._cosines, every=every)
         with ThreadPoolExecutor(workers) as pool:
             for start in range(0, len(plans), workers):

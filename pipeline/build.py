@@ -18,7 +18,7 @@ from minilm.pipeline.stages import StageResult, Stages
 from minilm.pipeline.staging import staged
 from minilm.runtime import integrity
 from minilm.runtime.errors import GateFailed
-from minilm.runtime.extras import required
+from minilm.runtime.extras import require_extra
 from minilm.runtime.manifest import (
     MANIFEST_NAME,
     REPORT_DIR,
@@ -95,7 +95,7 @@ def build(
     """
     on_progress("weights")
     source = convert.resolve(options.model)
-    with required("build", "Building a bundle"):
+    with require_extra("build", "Building a bundle"):
         versions = toolchain()
     cache = Cache(options.cache_dir or default_directory())
     with staged(options.output, force=options.force) as work:

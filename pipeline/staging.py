@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from minilm.runtime.errors import BuildFailed
-from minilm.runtime.extras import required
+from minilm.runtime.extras import require_extra
 from minilm.runtime.manifest import MANIFEST_NAME
 
 __all__ = ["staged"]
@@ -26,7 +26,7 @@ def staged(destination: Path, *, force: bool = False) -> Iterator[Path]:
         BuildFailed: `destination` is a file or a directory that is no bundle, its parent cannot be
             written, or another build holds the lock.
     """
-    with required("build", "Building a bundle"):
+    with require_extra("build", "Building a bundle"):
         from filelock import FileLock, Timeout
 
     _expect_replaceable(destination, force=force)

@@ -15,16 +15,16 @@ from minilm.runtime import errors
 
 if TYPE_CHECKING:
     from minilm.runtime.encoder import Encoder, TruncationWarning
-    from minilm.runtime.job import EncodeReport
+    from minilm.runtime.execution.request import EncodeReport
     from minilm.runtime.loading import load
-    from minilm.runtime.windows import Chunk
+    from minilm.runtime.text.windows import Chunk
 
 __all__ = ["Chunk", "EncodeReport", "Encoder", "TruncationWarning", "errors", "load"]
 
 # Imported when first asked for: the command line reads errors and manifests without NumPy.
 _HOMES: Final = {
-    "Chunk": "windows",
-    "EncodeReport": "job",
+    "Chunk": "text.windows",
+    "EncodeReport": "execution.request",
     "Encoder": "encoder",
     "TruncationWarning": "encoder",
     "load": "loading",

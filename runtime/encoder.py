@@ -10,16 +10,16 @@ from typing import Any, Final, Self
 
 import numpy as np
 import numpy.typing as npt
-from minilm.runtime.batching import Row
-from minilm.runtime.checks import OnLong, check_on_long, check_positive
-from minilm.runtime.dropin import DropIn
-from minilm.runtime.engine import Engine
+from minilm.runtime.adapters import FrameworkAdapters
 from minilm.runtime.errors import UsageError
-from minilm.runtime.job import EncodeReport, Job, JobOptions
+from minilm.runtime.execution.batching import TokenRow
+from minilm.runtime.execution.executor import BatchExecutor
+from minilm.runtime.execution.request import EncodeOptions, EncodeReport, EncodeRequest
 from minilm.runtime.manifest import Manifest
 from minilm.runtime.progress import Progress
-from minilm.runtime.texts import as_texts, check_stream, check_text
-from minilm.runtime.windows import Chunk, spread
+from minilm.runtime.text.inputs import check_stream, check_text, validate_texts
+from minilm.runtime.text.windows import Chunk, window_spans
+from minilm.runtime.validation import OnLong, check_on_long, check_positive
 
 __all__ = ["Encoder", "TruncationWarning"]
 
@@ -38,7 +38,7 @@ class TruncationWarning(UserWarning):
     """A text was cut, and nobody had said what is to become of long texts."""
 
 
-class Encoder(DropIn):
+class Encoder(FrameworkAdapters):
     """Embeds texts with one variant of a bundle; `minilm.runtime.load` makes it.
 
     May be used from several threads at once. Pickles as its path and options, and is loaded again
@@ -54,7 +54,7 @@ class Encoder(DropIn):
     def __init__(
         self,
         *,
-        engine: Engine,
+        engine: BatchExecutor,
         manifest: Manifest,
         why: str,
         on_long: OnLong | None,
@@ -102,7 +102,7 @@ class Encoder(DropIn):
             check_text(texts, "the text")
             checked = [texts]
         else:
-            checked = as_texts(texts)
+            checked = validate_texts(texts)
         progress = Progress(len(checked)) if show_progress_bar else None
         job = self._job(checked, chosen, normalize=normalize_embeddings)
         vectors = self._finish(job, EncodeReport(), batch_size, progress)
@@ -152,13 +152,13 @@ class Encoder(DropIn):
         """
         check_text(text, "the text")
         ids, spans = self._engine.tokenizer.ids_and_spans(text)
-        windows = spread(len(ids), self._room)
+        windows = window_spans(len(ids), self._room)
         pieces = [
             (int(spans[first, 0]), int(spans[last - 1, 1])) if last else (0, len(text))
             for first, last in windows
         ]
         job = self._job([text[a:b] for a, b in pieces], "truncate", normalize=True)
-        self._engine.run(job.texts, lambda n: [Row(n, 0, ids[slice(*windows[n])])], job.deliver)
+        self._engine.run(job.texts, lambda n: [TokenRow(n, 0, ids[slice(*windows[n])])], job.store)
         self._reports.last = EncodeReport(texts=1, texts_windowed=int(len(windows) > 1))
         return [
             Chunk(text=text[a:b], start=a, end=b, tokens=last - first, vector=vector)
@@ -230,28 +230,32 @@ class Encoder(DropIn):
 
     def _job(
         self, texts: Sequence[str], on_long: OnLong | None, *, normalize: bool, first: int = 0
-    ) -> Job:
+    ) -> EncodeRequest:
         model = self.manifest.model
-        options = JobOptions(
+        options = EncodeOptions(
             room=self._room,
             dimension=model.dimension,
             on_long=on_long,
             graph_normalizes=model.normalized,
             unit_length=normalize or model.normalized,
         )
-        return Job(texts, self._engine.tokenizer, options, first)
+        return EncodeRequest(texts, self._engine.tokenizer, options, first)
 
     def _finish(
-        self, job: Job, before: EncodeReport, batch_size: int | None, progress: Progress | None
+        self,
+        job: EncodeRequest,
+        before: EncodeReport,
+        batch_size: int | None,
+        progress: Progress | None,
     ) -> Vectors:
         """Run a job, report on it, warn if it is the first to lose tokens unasked."""
 
-        def deliver(rows: Sequence[Row], vectors: Vectors) -> None:
-            job.deliver(rows, vectors)
+        def store(rows: Sequence[TokenRow], vectors: Vectors) -> None:
+            job.store(rows, vectors)
             if progress is not None:
                 progress.advance(sum(row.part == 0 for row in rows))
 
-        self._engine.run(job.texts, job.rows_of, deliver, batch_size=batch_size)
+        self._engine.run(job.texts, job.tokenize, store, batch_size=batch_size)
         report = job.report()
         self._reports.last = before + report
         if report.texts_cut and job.options.on_long is None and not _warned.is_set():
@@ -266,10 +270,10 @@ class Encoder(DropIn):
         return job.result()
 
     def _blocks(
-        self, stream: Iterator[str], size: int, first: int, job_of: Callable[..., Job]
+        self, stream: Iterator[str], size: int, first: int, job_of: Callable[..., EncodeRequest]
     ) -> Iterator[Vectors]:
         report = EncodeReport()
-        while block := as_texts(_block(stream, size), first=first + report.texts):
+        while block := validate_texts(_block(stream, size), first=first + report.texts):
             job = job_of(block, first=first + report.texts)
             vectors = self._finish(job, report, None, None)
             report = self.last_report

@@ -5,11 +5,11 @@ from contextlib import contextmanager
 
 from minilm.runtime.errors import BackendUnavailable
 
-__all__ = ["required"]
+__all__ = ["require_extra"]
 
 
 @contextmanager
-def required(extra: str, purpose: str) -> Iterator[None]:
+def require_extra(extra: str, purpose: str) -> Iterator[None]:
     """Turn an ImportError of the block into the install line of `extra`.
 
     Args:

@@ -8,13 +8,13 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from minilm.runtime import host as hosts
 from minilm.runtime import integrity, selection
-from minilm.runtime.checks import OnLong, check_on_long, check_positive
 from minilm.runtime.errors import InvalidArtifact
-from minilm.runtime.gpu import PROVIDER
+from minilm.runtime.execution.threads import start_in_thread
+from minilm.runtime.hardware import host as hosts
+from minilm.runtime.hardware.cuda import PROVIDER
 from minilm.runtime.manifest import Manifest, read
-from minilm.runtime.workers import in_background
+from minilm.runtime.validation import OnLong, check_on_long, check_positive
 
 if TYPE_CHECKING:
     from minilm.runtime.backends import Session
@@ -68,7 +68,7 @@ def load(  # noqa: PLR0913 - each is a choice of its own, and all have defaults
     manifest = read(bundle)
     integrity.check(bundle, manifest, "none" if verify == "none" else "sizes")
     wants_gpu = target == "cuda" or (target is None and hosts.has_cuda_provider())
-    host = hosts.describe(
+    host = hosts.detect_host(
         providers=wants_gpu or provider is not None,
         gpu=wants_gpu and provider in {None, PROVIDER},
     )
@@ -77,14 +77,14 @@ def load(  # noqa: PLR0913 - each is a choice of its own, and all have defaults
     )
     workers = threads or host.cores
     read_file = partial(_read, bundle, manifest, hashed=verify == "full")
-    files = in_background(lambda: [read_file(name) for name in variant.files])
+    files = start_in_thread(lambda: [read_file(name) for name in variant.files])
     import_module(selection.MODULES[variant.backend])
     from minilm.runtime.encoder import Encoder
-    from minilm.runtime.engine import Engine
-    from minilm.runtime.tokenizer import TextTokenizer
+    from minilm.runtime.execution.executor import BatchExecutor
+    from minilm.runtime.text.tokenizer import TextTokenizer
 
     # The tokenizer takes 15 ms, which the session, busy in native code, does not notice.
-    tokenizer = in_background(lambda: TextTokenizer(read_file(_TOKENIZER)))
+    tokenizer = start_in_thread(lambda: TextTokenizer(read_file(_TOKENIZER)))
     session: Session
     if variant.target == "openvino":
         from minilm.runtime.backends import openvino
@@ -102,7 +102,7 @@ def load(  # noqa: PLR0913 - each is a choice of its own, and all have defaults
         (graph,) = files()
         session = onnxruntime.open_session(variant, graph, threads=workers, provider=provider)
     return Encoder(
-        engine=Engine(session, tokenizer(), variant),
+        engine=BatchExecutor(session, tokenizer(), variant),
         manifest=manifest,
         why=f"{why} {workers} thread{'s' * (workers > 1)}; cores allowed: {host.cores_reason}.",
         on_long=on_long,

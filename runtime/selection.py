@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from typing import Final, get_args
 
 from minilm.runtime.errors import BackendUnavailable, InvalidArtifact, UsageError
-from minilm.runtime.gpu import PROVIDER, Gpu
-from minilm.runtime.host import Host
+from minilm.runtime.hardware.cuda import PROVIDER, Gpu
+from minilm.runtime.hardware.host import Host
 from minilm.runtime.manifest import Manifest, Precision, Target, Variant
 
-__all__ = ["MODULES", "Assessment", "assess", "choose"]
+__all__ = ["MODULES", "VariantSupport", "assess", "choose"]
 
 _FAST_INT8: Final = ("amx_int8", "avx512_vnni", "avx_vnni", "asimddp")
 
@@ -24,7 +24,7 @@ _PROVIDERS: Final = {"cpu": "CPUExecutionProvider", "cuda": PROVIDER}
 
 
 @dataclass(frozen=True, kw_only=True)
-class Assessment:
+class VariantSupport:
     """What a host makes of one variant: whether it runs there, and the facts behind its rank."""
 
     name: str
@@ -49,13 +49,13 @@ _PREFERENCE: Final[tuple[tuple[str, tuple[str, ...], str], ...]] = (
 )
 
 
-def assess(manifest: Manifest, host: Host) -> tuple[Assessment, ...]:
+def assess(manifest: Manifest, host: Host) -> tuple[VariantSupport, ...]:
     """Every variant of a bundle as `host` sees it, best first, those that cannot run last."""
     ranked = []
     for variant in manifest.variants:
         rank, reason = _rank(variant, host)
-        obstacle = _obstacle(variant, host)
-        assessment = Assessment(
+        obstacle = unavailable_reason(variant, host)
+        assessment = VariantSupport(
             name=variant.name, runnable=obstacle is None, reason=obstacle or reason
         )
         ranked.append(((obstacle is not None, rank), assessment))
@@ -158,7 +158,7 @@ def _rank(variant: Variant, host: Host) -> tuple[int, str]:
     return len(_PREFERENCE), "a variant that this version has no measurements of"
 
 
-def _obstacle(variant: Variant, host: Host) -> str | None:
+def unavailable_reason(variant: Variant, host: Host) -> str | None:
     """Why `variant` cannot run on `host`, or None."""
     if obstacle := _backend_obstacle(variant, host):
         return obstacle

@@ -5,7 +5,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Final
 
-from minilm.runtime import host
+from minilm.runtime.hardware.host import detect_host
 
 __all__ = ["describe"]
 
@@ -24,7 +24,7 @@ _DISTRIBUTIONS: Final = (
 
 def describe() -> dict[str, str]:
     """Name to value, in a fixed order."""
-    machine = host.describe(providers=False)
+    machine = detect_host(providers=False)
     found = {
         "system": f"{machine.system} {machine.arch}",
         "processor": _processor(),

@@ -11,7 +11,7 @@ from typing import Final
 
 import numpy as np
 from minilm.runtime.errors import BackendUnavailable, InvalidArtifact
-from minilm.runtime.host import allowed_cores
+from minilm.runtime.hardware.cpu import available_cores
 from minilm.runtime.manifest import Variant
 from minilm.verify import inspection, layout, sts
 from minilm.verify.bench import Bench, corpus_note, judge_tokenizer, set_up
@@ -148,7 +148,7 @@ class ForeignSubject:
         self.name = file
         self.kind = f"{'cpu' if path.suffix == '.onnx' else 'openvino'}/{precision}"
         self.files = [path, *_weights_of(path)]
-        ours = threads or allowed_cores()[0]
+        ours = threads or available_cores()[0]
         self.thread_counts = (ours, 2 if ours == 1 else 1)
         self.pooling = layout.pooling(directory)
         self.normalized = layout.normalized(directory)

@@ -12,7 +12,7 @@ from typing import Any, Final, Protocol
 import numpy as np
 import numpy.typing as npt
 from minilm.runtime.errors import BackendUnavailable, InvalidArtifact
-from minilm.runtime.host import allowed_cores
+from minilm.runtime.hardware.cpu import available_cores
 
 __all__ = ["Graph", "Named", "named", "open_graph", "pad", "pool"]
 
@@ -45,7 +45,7 @@ def open_graph(path: Path, *, threads: int | None = None) -> Graph:
         BackendUnavailable: the backend for that kind of file is not installed.
         InvalidArtifact: the file cannot be opened, or its inputs are not a text encoder's.
     """
-    count = threads or allowed_cores()[0]
+    count = threads or available_cores()[0]
     graph: _OnnxGraph | _OpenVinoGraph
     if path.suffix == ".onnx":
         graph = _OnnxGraph(path, count)

@@ -6,7 +6,8 @@ from typing import Protocol
 
 import numpy as np
 from minilm.runtime import Encoder, load
-from minilm.runtime.host import allowed_cores, describe
+from minilm.runtime.hardware.cpu import available_cores
+from minilm.runtime.hardware.host import detect_host
 from minilm.runtime.manifest import Manifest, Variant
 from minilm.verify.graphs import Graph, open_graph
 from minilm.verify.reference import Vectors
@@ -88,7 +89,7 @@ class BundleSubject:
         variant = manifest.variant(name)
         self.files = tuple(bundle / path for path in variant.files)
         self.promised: Variant | None = variant
-        cores = allowed_cores()[0]
+        cores = available_cores()[0]
         self.thread_counts = (1, max(2, threads or cores))
         self._encoder = _load(bundle, name, threads or cores)
         self.runs_on = self._encoder.why
@@ -122,5 +123,5 @@ def _load(bundle: Path, name: str, threads: int) -> Encoder:
 
 
 def _has_cuda() -> bool:
-    gpu = describe().gpu
+    gpu = detect_host().gpu
     return gpu is not None and not gpu.obstacle

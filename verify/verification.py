@@ -8,7 +8,7 @@ from importlib import import_module
 from pathlib import Path
 
 from minilm.runtime import integrity
-from minilm.runtime.host import allowed_cores
+from minilm.runtime.hardware.cpu import available_cores
 from minilm.runtime.manifest import read
 from minilm.verify import corpus, sts
 from minilm.verify.bench import Bench, corpus_note, identify, judge_bundle, set_up
@@ -92,7 +92,7 @@ def verify_bundle(  # noqa: PLR0913 - each is a choice of the caller's
     else:
         labelled = sts.label(bench.reference, pairs) if pairs else None
 
-        at_once = 1 if threads else min(2, allowed_cores()[0], max(1, len(names)))
+        at_once = 1 if threads else min(2, available_cores()[0], max(1, len(names)))
 
         def judge_variant(name: str, bench: Bench = bench) -> VariantReport:
             subject = BundleSubject(bundle, manifest, name, threads=threads)

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from minilm.runtime.backends import Session, Vectors
 from minilm.runtime.errors import BackendUnavailable, InvalidArtifact
-from minilm.runtime.gpu import PROVIDER
+from minilm.runtime.hardware.cuda import PROVIDER
 from minilm.runtime.manifest import Variant
 
 __all__ = ["open_session"]

@@ -257,7 +257,7 @@ def test_doctor_of_a_bundle_at_fault(bundle: Path, tmp_path: Path) -> None:
 
 
 def test_doctor_without_any_backend(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("minilm.runtime.host._installed", lambda _: None)
+    monkeypatch.setattr("minilm.runtime.hardware.host._installed", lambda _: None)
     result = toolkit("doctor", bundle)
     assert result.exit_code == 0
     for extra in ("cpu", "openvino", "cuda"):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from minilm.runtime import Encoder, load
-from minilm.runtime.host import Host
+from minilm.runtime.hardware.host import Host
 from minilm.verify.reference import PyTorchReference
 
 

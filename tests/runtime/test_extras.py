@@ -3,7 +3,7 @@ import re
 
 import pytest
 from minilm.runtime.errors import BackendUnavailable
-from minilm.runtime.extras import required
+from minilm.runtime.extras import require_extra
 
 
 def test_the_install_line() -> None:
@@ -14,6 +14,6 @@ def test_the_install_line() -> None:
             + re.escape('pip install "minilm-toolkit[cli]"')
             + "$",
         ),
-        required("cli", "Drawing"),
+        require_extra("cli", "Drawing"),
     ):
         importlib.import_module("no_such_package")

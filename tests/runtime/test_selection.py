@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from minilm.runtime.errors import BackendUnavailable, InvalidArtifact, UsageError
-from minilm.runtime.gpu import Gpu
+from minilm.runtime.hardware.cuda import Gpu
 from minilm.runtime.manifest import Manifest, read
 from minilm.runtime.selection import assess, choose
 

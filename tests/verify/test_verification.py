@@ -159,12 +159,12 @@ def test_a_gpu_is_used_where_there_is_one(
     monkeypatch: pytest.MonkeyPatch, *, missing: bool
 ) -> None:
     import onnxruntime
-    from minilm.runtime import gpu
+    from minilm.runtime.hardware import cuda
 
     found = ["CUDAExecutionProvider", "CPUExecutionProvider"]
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: found)
     obstacle = "no NVIDIA driver" if missing else ""
-    monkeypatch.setattr(gpu, "find", lambda: gpu.Gpu(obstacle=obstacle))
+    monkeypatch.setattr(cuda, "detect_gpu", lambda: cuda.Gpu(obstacle=obstacle))
     asked: dict[str, object] = {}
     monkeypatch.setattr(subject_module, "load", lambda _, **settings: asked.update(settings))
     subject_module._load(Path("bundle"), "cuda/fp16", 2)

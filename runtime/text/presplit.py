@@ -11,16 +11,16 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
-__all__ = ["PIECE_CHARS", "Piece", "Splitter"]
+__all__ = ["SPAN_CHARS", "PreSplitter", "TextSpan"]
 
-PIECE_CHARS: Final = 1 << 15
+SPAN_CHARS: Final = 1 << 15
 """Length of a piece: tokens of one fit in a few MB."""
 
 _BREAKS: Final = frozenset(" \t\n\r" + string.punctuation)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Piece:
+class TextSpan:
     """Characters `start` to `stop` of a text, to be tokenized on their own.
 
     Attributes:
@@ -35,7 +35,7 @@ class Piece:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Splitter:
+class PreSplitter:
     """Cuts texts as one tokenizer allows.
 
     Attributes:
@@ -45,7 +45,7 @@ class Splitter:
         word_chars: longest word that is not unknown, in characters after normalization.
         ideographs: whether each CJK ideograph is a word of its own.
         added: tokens that are found before words are ("[MASK]"): never cut inside one.
-        piece_chars: length to aim at.
+        span_chars: length to aim at.
     """
 
     words: Callable[[str], list[tuple[int, int]]]
@@ -53,42 +53,42 @@ class Splitter:
     word_chars: int
     ideographs: bool
     added: tuple[str, ...]
-    piece_chars: int = PIECE_CHARS
+    span_chars: int = SPAN_CHARS
 
-    def pieces(self, text: str) -> Iterator[Piece]:
+    def pieces(self, text: str) -> Iterator[TextSpan]:
         """Pieces of `text`, in order; what lies between them gives no token."""
         breaks = _BREAKS.difference(*self.added)
-        start, size = 0, self.piece_chars
+        start, size = 0, self.span_chars
         while len(text) - start > size:
             stop = start + size
             while stop > start and not self._is_break(text[stop - 1], breaks):
                 stop -= 1
             if stop > start:
-                yield Piece(start=start, stop=stop)
-                start, size = stop, self.piece_chars
+                yield TextSpan(start=start, stop=stop)
+                start, size = stop, self.span_chars
                 continue
             piece, start, size = self._piece_without_breaks(text, start, size)
             if piece:
                 yield piece
         if start < len(text):
-            yield Piece(start=start, stop=len(text))
+            yield TextSpan(start=start, stop=len(text))
 
     def _piece_without_breaks(
         self, text: str, start: int, size: int
-    ) -> tuple[Piece | None, int, int]:
+    ) -> tuple[TextSpan | None, int, int]:
         """The next piece if there is one, where to go on, and how many characters to look at."""
         block = text[start : start + size]
         words = self.words(block)
         if not words:
             # Nothing here survives normalization, and no word began before it.
-            return None, start + size, self.piece_chars
+            return None, start + size, self.span_chars
         for cut, _ in reversed(words[1:]):
             if not self._near_added(block, cut):
-                return Piece(start=start, stop=start + cut), start + cut, self.piece_chars
+                return TextSpan(start=start, stop=start + cut), start + cut, self.span_chars
         first, last = words[0][0], words[-1][1]
         if len(words) == 1 and self.normalized_chars(block[first:last]) > self.word_chars:
             end, resume = self._end_of_word(text, start + size)
-            return Piece(start=start, stop=start + size, word_end=end), resume, self.piece_chars
+            return TextSpan(start=start, stop=start + size, word_end=end), resume, self.span_chars
         return None, start, size * 2
 
     def _is_break(self, character: str, breaks: frozenset[str]) -> bool:
@@ -103,7 +103,7 @@ class Splitter:
     def _end_of_word(self, text: str, position: int) -> tuple[int, int]:
         """End of the word that goes on at `position`, and where the next one may begin."""
         while position < len(text):
-            block = text[position : position + self.piece_chars]
+            block = text[position : position + self.span_chars]
             # A letter at each end shows whether anything in between parts them.
             words = self.words(f"a{block}a")
             if len(words) > 1:

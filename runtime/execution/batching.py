@@ -6,15 +6,15 @@ from typing import Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 from minilm.runtime.backends import Session
-from minilm.runtime.tokenizer import Ids, TextTokenizer
+from minilm.runtime.text.tokenizer import Ids, TextTokenizer
 
-__all__ = ["Row", "batches", "pack"]
+__all__ = ["TokenRow", "batches", "pack"]
 
 _LOOKAHEAD: Final = 256
 """Texts that are tokenized at a time: a few ms of work, and enough to fill batches well."""
 
 
-class Row(NamedTuple):
+class TokenRow(NamedTuple):
     """One row of a batch: a text, or one window of a long one.
 
     Attributes:
@@ -30,12 +30,12 @@ class Row(NamedTuple):
 
 def batches(
     texts: Sequence[str],
-    rows_of: Callable[[int], list[Row]],
+    tokenize: Callable[[int], list[TokenRow]],
     session: Session,
     *,
     budget_tokens: int,
     batch_size: int | None = None,
-) -> Iterator[list[Row]]:
+) -> Iterator[list[TokenRow]]:
     """Batches of rows of like length, longest first.
 
     Texts are taken by their number of characters, longest first, and tokenized a few ahead: the
@@ -43,7 +43,7 @@ def batches(
 
     Args:
         texts: to embed.
-        rows_of: rows of the text at a position.
+        tokenize: rows of the text at a position.
         session: knows the widths that it runs well.
         budget_tokens: of a batch, padding included, unless one row alone has more.
         batch_size: most rows of a batch, if any.
@@ -52,10 +52,10 @@ def batches(
         Rows of one batch, longest first.
     """
     order = sorted(range(len(texts)), key=lambda position: -len(texts[position]))
-    waiting: list[Row] = []
+    waiting: list[TokenRow] = []
     for start in range(0, len(order), _LOOKAHEAD):
         for position in order[start : start + _LOOKAHEAD]:
-            waiting += rows_of(position)
+            waiting += tokenize(position)
         waiting.sort(key=lambda row: len(row.ids))
         last = start + _LOOKAHEAD >= len(order)
         while waiting:
@@ -70,7 +70,7 @@ def batches(
 
 
 def pack(
-    rows: Sequence[Row], width: int, tokenizer: TextTokenizer
+    rows: Sequence[TokenRow], width: int, tokenizer: TextTokenizer
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """Inputs of a graph for `rows`, padded on the right.
 

@@ -2,13 +2,13 @@ import threading
 from collections.abc import Iterator
 
 import pytest
-from minilm.runtime.workers import in_background, run_all
+from minilm.runtime.execution.threads import run_parallel, start_in_thread
 
 
 @pytest.mark.parametrize("workers", [1, 2, 5])
 def test_every_item_once(workers: int) -> None:
     done: list[int] = []
-    run_all(iter(range(200)), done.append, workers=workers)
+    run_parallel(iter(range(200)), done.append, workers=workers)
     assert sorted(done) == list(range(200))
 
 
@@ -18,7 +18,7 @@ def _meet(others: threading.Barrier) -> None:
 
 def test_items_are_worked_on_at_the_same_time() -> None:
     together = threading.Barrier(2, timeout=10)
-    run_all(iter([together, together]), _meet, workers=2)
+    run_parallel(iter([together, together]), _meet, workers=2)
 
 
 def test_the_source_is_asked_by_one_thread_at_a_time() -> None:
@@ -29,7 +29,7 @@ def test_the_source_is_asked_by_one_thread_at_a_time() -> None:
             yield number
 
     done: list[int] = []
-    run_all(source(), done.append, workers=4)
+    run_parallel(source(), done.append, workers=4)
     assert len(done) == 2000
 
 
@@ -44,18 +44,18 @@ def test_an_error_stops_all_and_comes_out(workers: int) -> None:
 
     before = threading.active_count()
     with pytest.raises(KeyError):
-        run_all(iter(range(100_000)), work, workers=workers)
+        run_parallel(iter(range(100_000)), work, workers=workers)
     assert len(done) < 100_000
     assert threading.active_count() == before
 
 
 def test_an_error_of_the_source_comes_out() -> None:
     with pytest.raises(ZeroDivisionError):
-        run_all((1 // n for n in (1, 0)), lambda _: None, workers=2)
+        run_parallel((1 // n for n in (1, 0)), lambda _: None, workers=2)
 
 
 def test_background_results_and_errors() -> None:
-    assert in_background(lambda: 7)() == 7
-    failing = in_background(lambda: int("no number"))
+    assert start_in_thread(lambda: 7)() == 7
+    failing = start_in_thread(lambda: int("no number"))
     with pytest.raises(ValueError, match="no number"):
         failing()

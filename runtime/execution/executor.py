@@ -7,13 +7,13 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 from minilm.runtime.backends import Session
-from minilm.runtime.batching import Row, batches, pack
 from minilm.runtime.errors import EncoderUnusable
+from minilm.runtime.execution.batching import TokenRow, batches, pack
+from minilm.runtime.execution.threads import run_parallel
 from minilm.runtime.manifest import Variant
-from minilm.runtime.tokenizer import TextTokenizer
-from minilm.runtime.workers import run_all
+from minilm.runtime.text.tokenizer import TextTokenizer
 
-__all__ = ["Engine"]
+__all__ = ["BatchExecutor"]
 
 Vectors = npt.NDArray[np.float32]
 
@@ -24,7 +24,7 @@ _CHARS_PER_TOKEN: Final = 4
 """Of English text; a guess that shapes batches and nothing else."""
 
 
-class Engine:
+class BatchExecutor:
     """A session and the tokenizer that feeds it.
 
     Args:
@@ -42,8 +42,8 @@ class Engine:
     def run(
         self,
         texts: Sequence[str],
-        rows_of: Callable[[int], list[Row]],
-        deliver: Callable[[Sequence[Row], Vectors], None],
+        tokenize: Callable[[int], list[TokenRow]],
+        store: Callable[[Sequence[TokenRow], Vectors], None],
         *,
         batch_size: int | None = None,
     ) -> None:
@@ -51,8 +51,8 @@ class Engine:
 
         Args:
             texts: their lengths shape the batches.
-            rows_of: rows of the text at a position; called by one thread at a time.
-            deliver: takes a batch and its vectors; called by several threads at once.
+            tokenize: rows of the text at a position; called by one thread at a time.
+            store: takes a batch and its vectors; called by several threads at once.
             batch_size: most rows of a batch, if any.
 
         Raises:
@@ -62,17 +62,17 @@ class Engine:
         tokens = sum(map(len, texts)) // _CHARS_PER_TOKEN
         workers = max(1, min(session.workers, tokens // _LEAST_SHARE_TOKENS))
         budget = min(session.budget_tokens, max(_LEAST_SHARE_TOKENS, tokens // workers))
-        source = batches(texts, rows_of, session, budget_tokens=budget, batch_size=batch_size)
+        source = batches(texts, tokenize, session, budget_tokens=budget, batch_size=batch_size)
 
-        def embed(rows: list[Row]) -> None:
+        def embed(rows: list[TokenRow]) -> None:
             width = session.width(len(rows[0].ids) + 2)
-            deliver(rows, session.run(*pack(rows, width, self.tokenizer)))
+            store(rows, session.run(*pack(rows, width, self.tokenizer)))
 
         if workers == 1:
             for rows in source:
                 embed(rows)
         else:
-            run_all(source, embed, workers=workers)
+            run_parallel(source, embed, workers=workers)
 
     def close(self) -> None:
         """Let go of the session: its graph is freed when the last call in progress ends."""

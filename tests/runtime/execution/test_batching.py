@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from minilm.runtime import Encoder
 from minilm.runtime.backends import Session, Vectors
-from minilm.runtime.batching import Row, batches, pack
-from minilm.runtime.tokenizer import Ids
+from minilm.runtime.execution.batching import TokenRow, batches, pack
+from minilm.runtime.text.tokenizer import Ids
 
 
 class _Ladder:
@@ -33,12 +33,12 @@ def _ids(length: int) -> Ids:
 
 def _plan(
     lengths: Sequence[int], session: Session, budget: int, batch_size: int | None = None
-) -> list[list[Row]]:
+) -> list[list[TokenRow]]:
     texts = ["x" * length for length in lengths]
     return list(
         batches(
             texts,
-            lambda position: [Row(position, 0, _ids(lengths[position]))],
+            lambda position: [TokenRow(position, 0, _ids(lengths[position]))],
             session,
             budget_tokens=budget,
             batch_size=batch_size,
@@ -73,17 +73,17 @@ def test_batches_are_full_but_for_the_last_of_each_length() -> None:
 def test_texts_are_tokenized_only_a_few_ahead() -> None:
     asked: list[int] = []
 
-    def rows_of(position: int) -> list[Row]:
+    def tokenize(position: int) -> list[TokenRow]:
         asked.append(position)
-        return [Row(position, 0, _ids(10))]
+        return [TokenRow(position, 0, _ids(10))]
 
-    source = batches(["ten tokens"] * 5000, rows_of, _Ladder(1), budget_tokens=120)
+    source = batches(["ten tokens"] * 5000, tokenize, _Ladder(1), budget_tokens=120)
     next(source)
     assert len(asked) <= 256
 
 
 def test_windows_of_one_text_are_rows_like_others() -> None:
-    rows = [Row(0, part, _ids(5)) for part in range(5)]
+    rows = [TokenRow(0, part, _ids(5)) for part in range(5)]
     plan = list(batches(["long"], lambda _: rows, _Ladder(1), budget_tokens=14))
     assert sorted(row.part for found in plan for row in found) == [0, 1, 2, 3, 4]
     assert [len(found) for found in plan] == [2, 2, 1]
@@ -92,7 +92,7 @@ def test_windows_of_one_text_are_rows_like_others() -> None:
 @pytest.mark.parametrize("width", [5, 9])
 def test_pack_pads_on_the_right(tiny: Encoder, width: int) -> None:
     tokenizer = tiny._engine.tokenizer
-    rows = [Row(0, 0, _ids(3)), Row(1, 0, _ids(0))]
+    rows = [TokenRow(0, 0, _ids(3)), TokenRow(1, 0, _ids(0))]
     ids, mask = pack(rows, width, tokenizer)
     around = [tokenizer.prefix, tokenizer.suffix]
     assert ids.dtype == mask.dtype == np.int64

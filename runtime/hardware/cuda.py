@@ -11,7 +11,7 @@ import sys
 from dataclasses import dataclass
 from typing import Any, Final
 
-__all__ = ["PROVIDER", "Gpu", "find"]
+__all__ = ["PROVIDER", "Gpu", "detect_gpu"]
 
 PROVIDER: Final = "CUDAExecutionProvider"
 
@@ -35,7 +35,7 @@ class Gpu:
     obstacle: str = ""
 
 
-def find() -> Gpu:
+def detect_gpu() -> Gpu:
     """Ask the driver for the first GPU, then load CUDA's libraries for it.
 
     The libraries that pip installs stand where no linker looks; ONNX Runtime knows where, and loads

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from minilm.runtime.batching import Row
-from minilm.runtime.checks import OnLong
 from minilm.runtime.errors import TextTooLong
-from minilm.runtime.tokenizer import TextTokenizer
-from minilm.runtime.windows import spread
+from minilm.runtime.execution.batching import TokenRow
+from minilm.runtime.text.tokenizer import TextTokenizer
+from minilm.runtime.text.windows import window_spans
+from minilm.runtime.validation import OnLong
 
-__all__ = ["EncodeReport", "Job", "JobOptions"]
+__all__ = ["EncodeOptions", "EncodeReport", "EncodeRequest"]
 
 Vectors = npt.NDArray[np.float32]
 
@@ -43,7 +43,7 @@ class EncodeReport:
 
 
 @dataclass(frozen=True, kw_only=True)
-class JobOptions:
+class EncodeOptions:
     """How texts become vectors.
 
     Attributes:
@@ -61,10 +61,10 @@ class JobOptions:
     unit_length: bool
 
 
-class Job:
+class EncodeRequest:
     """Texts to embed and the place for their vectors.
 
-    `rows_of` is called by one thread at a time, `deliver` by several at once.
+    `tokenize` is called by one thread at a time, `store` by several at once.
 
     Args:
         texts: checked.
@@ -77,7 +77,7 @@ class Job:
         self,
         texts: Sequence[str],
         tokenizer: TextTokenizer,
-        options: JobOptions,
+        options: EncodeOptions,
         first: int = 0,
     ) -> None:
         self.texts = texts
@@ -89,7 +89,7 @@ class Job:
         self._lock = threading.Lock()
         self._texts_cut = self._tokens_cut = 0
 
-    def rows_of(self, position: int) -> list[Row]:
+    def tokenize(self, position: int) -> list[TokenRow]:
         """Rows of the text at `position`: one, or its windows.
 
         Raises:
@@ -98,7 +98,7 @@ class Job:
         ids = self._tokenizer.ids(self.texts[position])
         surplus = len(ids) - self.options.room
         if surplus <= 0:
-            return [Row(position, 0, ids)]
+            return [TokenRow(position, 0, ids)]
         if self.options.on_long == "error":
             raise TextTooLong(
                 f"texts[{self._first + position}] has {len(ids)} tokens, the model reads "
@@ -107,12 +107,12 @@ class Job:
         if self.options.on_long in {None, "truncate"}:
             self._texts_cut += 1
             self._tokens_cut += surplus
-            return [Row(position, 0, ids[: self.options.room].copy())]
+            return [TokenRow(position, 0, ids[: self.options.room].copy())]
         self._windows[position] = []
-        spans = spread(len(ids), self.options.room)
-        return [Row(position, part, ids[a:b]) for part, (a, b) in enumerate(spans)]
+        spans = window_spans(len(ids), self.options.room)
+        return [TokenRow(position, part, ids[a:b]) for part, (a, b) in enumerate(spans)]
 
-    def deliver(self, rows: Sequence[Row], vectors: Vectors) -> None:
+    def store(self, rows: Sequence[TokenRow], vectors: Vectors) -> None:
         """Take the vectors of a batch: float32, (rows, dimension)."""
         if not self._windows:
             self._vectors[[row.text for row in rows]] = vectors

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from minilm.runtime import host
+from minilm.runtime.hardware import cpu, host
 
 
 def _tree(root: Path, files: Mapping[str, str]) -> Path:
@@ -70,21 +70,21 @@ def eight_cores(monkeypatch: pytest.MonkeyPatch) -> None:
 )
 @pytest.mark.usefixtures("eight_cores")
 def test_cores_by_quota(files: Mapping[str, str], cores: int, tmp_path: Path) -> None:
-    found, reason = host.allowed_cores(_tree(tmp_path, files))
+    found, reason = cpu.available_cores(_tree(tmp_path, files))
     assert found == cores
     assert reason.startswith("8 by ")
     assert ("cgroup" in reason) == (cores < 8 or "3200000" in str(files))
 
 
 def test_cores_of_this_process_are_at_least_one() -> None:
-    cores, _ = host.allowed_cores()
+    cores, _ = cpu.available_cores()
     assert 1 <= cores <= (os.cpu_count() or 1)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="affinity is Linux's")
 def test_affinity_counts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {3})
-    assert host.allowed_cores(tmp_path) == (1, "1 by affinity mask")
+    assert cpu.available_cores(tmp_path) == (1, "1 by affinity mask")
 
 
 def test_instruction_sets_best_first(tmp_path: Path) -> None:
@@ -92,20 +92,20 @@ def test_instruction_sets_best_first(tmp_path: Path) -> None:
     cpuinfo.write_text(
         "processor : 0\nflags : fpu avx2 avx512_vnni amx_int8\n\nprocessor : 1\nflags : fpu\n"
     )
-    assert host._instruction_sets(cpuinfo) == ("amx_int8", "avx512_vnni", "avx2")
+    assert cpu.instruction_sets(cpuinfo) == ("amx_int8", "avx512_vnni", "avx2")
 
 
 def test_instruction_sets_of_arm(tmp_path: Path) -> None:
     cpuinfo = tmp_path / "cpuinfo"
     cpuinfo.write_text("processor : 0\nFeatures : fp asimd asimddp i8mm bf16\n")
-    assert host._instruction_sets(cpuinfo) == ("asimddp", "i8mm", "bf16")
+    assert cpu.instruction_sets(cpuinfo) == ("asimddp", "i8mm", "bf16")
 
 
 def test_instruction_sets_without_cpuinfo(tmp_path: Path) -> None:
     import numpy as np
 
     features = np._core._multiarray_umath.__cpu_features__  # type: ignore[attr-defined]  # private
-    found = host._instruction_sets(tmp_path / "none")
+    found = cpu.instruction_sets(tmp_path / "none")
     assert ("avx2" in found) == bool(features.get("AVX2"))
     assert ("asimddp" in found) == bool(features.get("ASIMDDP"))
 
@@ -153,15 +153,15 @@ def test_no_cuda_provider_here() -> None:
 
 
 def test_this_machine() -> None:
-    found = host.describe()
+    found = host.detect_host()
     assert found.cores >= 1
     assert found.backends["onnxruntime"].count(".") == 2
     assert "CPUExecutionProvider" in (found.providers or ())
-    assert host.describe(providers=False).providers is None
+    assert host.detect_host(providers=False).providers is None
 
 
 def test_no_backend_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(host, "_installed", lambda _: None)
-    found = host.describe()
+    found = host.detect_host()
     assert found.backends == {}
     assert found.providers == ()

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 from minilm.runtime import Encoder
 from minilm.runtime.errors import TextTypeError, ToolkitError, UsageError
-from minilm.runtime.texts import as_texts
+from minilm.runtime.text.inputs import validate_texts
 
 
 class _Column:
@@ -120,7 +120,7 @@ def test_a_lone_surrogate_is_named(tiny: Encoder) -> None:
 
 def test_a_lone_surrogate_far_into_a_text() -> None:
     with pytest.raises(UsageError, match="at character 3000000:"):
-        as_texts(["é" * 3_000_000 + "\udfff"])
+        validate_texts(["é" * 3_000_000 + "\udfff"])
 
 
 def test_a_lone_surrogate_in_a_single_text(tiny: Encoder) -> None:

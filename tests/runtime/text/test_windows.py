@@ -3,18 +3,18 @@ import itertools
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from minilm.runtime.checks import check_on_long
 from minilm.runtime.errors import UsageError
-from minilm.runtime.windows import OVERLAP_TOKENS, spread
+from minilm.runtime.text.windows import OVERLAP_TOKENS, window_spans
+from minilm.runtime.validation import check_on_long
 
 
 def test_a_short_text_is_one_window() -> None:
-    assert spread(0, 254) == [(0, 0)]
-    assert spread(254, 254) == [(0, 254)]
+    assert window_spans(0, 254) == [(0, 0)]
+    assert window_spans(254, 254) == [(0, 254)]
 
 
 def test_one_token_too_many_makes_two_full_windows() -> None:
-    assert spread(255, 254) == [(0, 254), (1, 255)]
+    assert window_spans(255, 254) == [(0, 254), (1, 255)]
 
 
 @given(
@@ -23,7 +23,7 @@ def test_one_token_too_many_makes_two_full_windows() -> None:
     overlap=st.integers(0, 400),
 )
 def test_windows_cover_all_and_overlap(tokens: int, room: int, overlap: int) -> None:
-    windows = spread(tokens, room, overlap)
+    windows = window_spans(tokens, room, overlap)
     assert windows[0][0] == 0
     assert windows[-1][1] == tokens
     assert all(end - start == min(room, tokens) for start, end in windows)
@@ -36,7 +36,7 @@ def test_windows_cover_all_and_overlap(tokens: int, room: int, overlap: int) -> 
 @given(tokens=st.integers(255, 5000))
 def test_as_few_windows_as_will_do(tokens: int) -> None:
     step = 254 - OVERLAP_TOKENS
-    assert len(spread(tokens, 254)) == 1 + -(-(tokens - 254) // step)
+    assert len(window_spans(tokens, 254)) == 1 + -(-(tokens - 254) // step)
 
 
 def test_unknown_choice_lists_the_known() -> None:

@@ -13,12 +13,12 @@ import numpy as np
 import numpy.typing as npt
 from minilm.runtime.errors import InvalidArtifact, TextTypeError, UsageError
 from minilm.runtime.manifest import Manifest
-from minilm.runtime.texts import check_text
+from minilm.runtime.text.inputs import check_text
 
 if TYPE_CHECKING:
     from minilm.runtime.encoder import Encoder
 
-__all__ = ["DropIn"]
+__all__ = ["FrameworkAdapters"]
 
 Vectors = npt.NDArray[np.float32]
 
@@ -26,7 +26,7 @@ _NAME: Final = "minilm-toolkit"
 _WEIGHTS: Final = "weights_sha256"
 
 
-class DropIn:
+class FrameworkAdapters:
     """The part of an `Encoder` that other libraries call.
 
     Attributes:
@@ -131,7 +131,7 @@ class DropIn:
         """
         from minilm.runtime.loading import load
 
-        DropIn.validate_config(config)
+        FrameworkAdapters.validate_config(config)
         arguments = {name: value for name, value in config.items() if name != _WEIGHTS}
         encoder = load(**arguments)
         if encoder.manifest.model.weights_sha256 != config[_WEIGHTS]:

@@ -21,7 +21,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["OVERLAP_TOKENS", "Chunk", "spread"]
+__all__ = ["OVERLAP_TOKENS", "Chunk", "window_spans"]
 
 OVERLAP_TOKENS: Final = 32
 """Least number of tokens that neighbouring windows share: about two sentences."""
@@ -46,7 +46,7 @@ class Chunk:
     vector: npt.NDArray[np.float32]
 
 
-def spread(tokens: int, room: int, overlap: int = OVERLAP_TOKENS) -> list[tuple[int, int]]:
+def window_spans(tokens: int, room: int, overlap: int = OVERLAP_TOKENS) -> list[tuple[int, int]]:
     """Windows over `tokens` tokens, as few as cover them, all full, evenly spread.
 
     Even spreading leaves no short tail, whose vector would say little and weigh as much.

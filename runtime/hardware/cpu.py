@@ -1,26 +1,13 @@
-"""What this machine lets this process use: instruction sets, cores, installed backends.
+"""The processor as this process may use it: cores, cgroup quotas, instruction sets."""
 
-Nothing here is asked of a backend but ONNX Runtime's providers, and that only on request: a load
-must not import what it will not run. No more is the GPU's driver, if CUDA is out of the question.
-"""
-
-import importlib.util
 import math
 import os
-import platform
 import sys
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import Final
 
-from minilm.runtime import gpu as gpus
-
-__all__ = ["BACKEND_MODULES", "Host", "allowed_cores", "describe", "has_cuda_provider"]
-
-BACKEND_MODULES: Final = ("onnxruntime", "openvino")
-
-_ARCHITECTURES: Final = {"amd64": "x86_64", "x64": "x86_64", "aarch64": "arm64"}
+__all__ = ["available_cores", "instruction_sets"]
 
 # /proc/cpuinfo's names, of the sets that decide between variants.
 _RELEVANT: Final = (
@@ -37,72 +24,7 @@ _NUMPY_NAMES: Final = {
 }
 
 
-@dataclass(frozen=True, kw_only=True)
-class Host:
-    """Facts that decide which variant runs best.
-
-    Attributes:
-        system: "Linux", "Darwin", "Windows".
-        arch: "x86_64", "arm64", or as the platform calls it.
-        instruction_sets: those that matter to the variants, by Linux's names.
-        cores: that this process may really use, at least 1.
-        cores_reason: where that number comes from.
-        backends: module name to version, of those installed.
-        providers: ONNX Runtime's, or None if they were not asked for.
-        gpu: for its CUDA provider; None if it has no such provider, or was not asked.
-    """
-
-    system: str
-    arch: str
-    instruction_sets: tuple[str, ...]
-    cores: int
-    cores_reason: str
-    backends: Mapping[str, str]
-    providers: tuple[str, ...] | None
-    gpu: gpus.Gpu | None = None
-
-
-def describe(*, providers: bool = True, gpu: bool = True) -> Host:
-    """Look at this machine.
-
-    Args:
-        providers: also import ONNX Runtime, if installed, and ask for its providers.
-        gpu: if one of them is CUDA's, also ask the driver for a GPU, and load CUDA for it.
-    """
-    cores, reason = allowed_cores()
-    backends = {name: found for name in BACKEND_MODULES if (found := _installed(name))}
-    available: tuple[str, ...] | None = None
-    if providers:
-        available = ()
-        if "onnxruntime" in backends:
-            import onnxruntime
-
-            available = tuple(onnxruntime.get_available_providers())
-    machine = platform.machine().lower()
-    return Host(
-        system=platform.system(),
-        arch=_ARCHITECTURES.get(machine, machine),
-        instruction_sets=_instruction_sets(),
-        cores=cores,
-        cores_reason=reason,
-        backends=backends,
-        providers=available,
-        gpu=gpus.find() if gpu and available and gpus.PROVIDER in available else None,
-    )
-
-
-def has_cuda_provider() -> bool:
-    """Whether the ONNX Runtime installed here has a CUDA provider: a look at its files, no import.
-
-    It is a library of its own in every build that has it (onnxruntime, cmake/
-    onnxruntime_providers_cuda.cmake).
-    """
-    spec = importlib.util.find_spec("onnxruntime")
-    folders = (spec and spec.submodule_search_locations) or ()
-    return any(any(Path(each).glob("capi/*onnxruntime_providers_cuda.*")) for each in folders)
-
-
-def allowed_cores(root: Path = Path("/")) -> tuple[int, str]:
+def available_cores(root: Path = Path("/")) -> tuple[int, str]:
     """Cores this process may use: the least of affinity mask and cgroup quota, rounded up.
 
     Args:
@@ -172,7 +94,8 @@ def _read_fields(file: Path) -> list[str]:
         return []
 
 
-def _instruction_sets(cpuinfo: Path = Path("/proc/cpuinfo")) -> tuple[str, ...]:
+def instruction_sets(cpuinfo: Path = Path("/proc/cpuinfo")) -> tuple[str, ...]:
+    """Instruction sets that decide between variants, by Linux's names, best first."""
     has: set[str] = set()
     try:
         with cpuinfo.open(encoding="ascii", errors="replace") as lines:
@@ -193,20 +116,3 @@ def _instruction_sets_of_numpy() -> Iterator[str]:
     core = getattr(getattr(np, "_core", None), "_multiarray_umath", None)
     features = getattr(core, "__cpu_features__", {})
     return (ours for theirs, ours in _NUMPY_NAMES.items() if features.get(theirs))
-
-
-def _installed(module: str) -> str | None:
-    """Version of an installed module, read from the name of its metadata folder: no import."""
-    # A module that another thread is importing still is there, but has no version yet.
-    version = getattr(sys.modules.get(module), "__version__", None)
-    if version is not None:
-        return str(version)
-    spec = importlib.util.find_spec(module)
-    if spec is None or not spec.submodule_search_locations:
-        return None
-    site = Path(next(iter(spec.submodule_search_locations))).parent
-    for entry in site.glob("*.dist-info"):
-        name, _, version = entry.stem.partition("-")
-        if name.lower() in {module, f"{module}_gpu", f"{module}_cpu"}:
-            return version
-    return "0"

@@ -6,8 +6,8 @@ from typing import Any
 
 import onnxruntime
 import pytest
-from minilm.runtime import gpu, host
-from minilm.runtime.gpu import Gpu
+from minilm.runtime.hardware import cuda, host
+from minilm.runtime.hardware.cuda import Gpu
 
 
 class Driver:
@@ -49,7 +49,7 @@ def _install(monkeypatch: pytest.MonkeyPatch, driver: Driver, *, said: str = "")
 def test_a_gpu(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     said = "Failed to load /a/lib/libcudnn.so.9: tried elsewhere\n"
     _install(monkeypatch, Driver(), said=said)
-    assert gpu.find() == Gpu(name="A GPU", capability=(8, 6))
+    assert cuda.detect_gpu() == Gpu(name="A GPU", capability=(8, 6))
     assert capsys.readouterr().out == ""
 
 
@@ -58,7 +58,7 @@ def test_no_driver(monkeypatch: pytest.MonkeyPatch) -> None:
         raise OSError(f"{name}: not here")
 
     monkeypatch.setattr(ctypes, "CDLL", missing)
-    assert gpu.find().obstacle in {
+    assert cuda.detect_gpu().obstacle in {
         "no NVIDIA driver (libcuda.so.1: not here)",
         "no NVIDIA driver (nvcuda.dll: not here)",
     }
@@ -68,13 +68,13 @@ def test_no_driver(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_driver_without_a_gpu(monkeypatch: pytest.MonkeyPatch, code: int, count: int) -> None:
     _install(monkeypatch, Driver(code=code, count=count))
     expected = f"the NVIDIA driver shows no GPU to this process (its code: {code})"
-    assert gpu.find() == Gpu(obstacle=expected)
+    assert cuda.detect_gpu() == Gpu(obstacle=expected)
 
 
 def test_cuda_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     said = "Failed to load libcublas.so.13: none\nFailed to load libcurand.so.10: none\nPlease\n"
     _install(monkeypatch, Driver(), said=said)
-    found = gpu.find()
+    found = cuda.detect_gpu()
     assert found.name == "A GPU"
     assert found.obstacle == (
         'CUDA is missing (libcublas.so.13, libcurand.so.10): pip install "minilm-toolkit[cuda]"'
@@ -84,14 +84,14 @@ def test_cuda_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_an_onnxruntime_that_cannot_preload(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ctypes, "CDLL", lambda _: Driver())
     monkeypatch.delattr(onnxruntime, "preload_dlls", raising=False)
-    assert gpu.find() == Gpu(name="A GPU", capability=(8, 6))
+    assert cuda.detect_gpu() == Gpu(name="A GPU", capability=(8, 6))
 
 
 def test_the_driver_is_asked_for_cuda_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gpu, "find", lambda: Gpu(obstacle="asked"))
-    assert host.describe().gpu is None
+    monkeypatch.setattr(cuda, "detect_gpu", lambda: Gpu(obstacle="asked"))
+    assert host.detect_host().gpu is None
     providers = ["CUDAExecutionProvider", "CPUExecutionProvider"]
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: providers)
-    assert host.describe().gpu == Gpu(obstacle="asked")
-    assert host.describe(gpu=False).gpu is None
-    assert host.describe(providers=False).gpu is None
+    assert host.detect_host().gpu == Gpu(obstacle="asked")
+    assert host.detect_host(gpu=False).gpu is None
+    assert host.detect_host(providers=False).gpu is None

@@ -4,12 +4,12 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
-__all__ = ["in_background", "run_all"]
+__all__ = ["run_parallel", "start_in_thread"]
 
 _T = TypeVar("_T")
 
 
-def run_all(source: Iterator[_T], work: Callable[[_T], None], *, workers: int) -> None:
+def run_parallel(source: Iterator[_T], work: Callable[[_T], None], *, workers: int) -> None:
     """Call `work` on every item of `source`, from `workers` threads, this one among them.
 
     The next item is made (a batch tokenized) while the other threads work on theirs. Threads are
@@ -47,7 +47,7 @@ def run_all(source: Iterator[_T], work: Callable[[_T], None], *, workers: int) -
         raise errors[0]
 
 
-def in_background(function: Callable[[], _T]) -> Callable[[], _T]:
+def start_in_thread(function: Callable[[], _T]) -> Callable[[], _T]:
     """Start `function` on a thread of its own.
 
     Returns:

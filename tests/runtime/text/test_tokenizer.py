@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from minilm.runtime.errors import InvalidArtifact
-from minilm.runtime.pieces import PIECE_CHARS
-from minilm.runtime.tokenizer import TextTokenizer
+from minilm.runtime.text.presplit import SPAN_CHARS
+from minilm.runtime.text.tokenizer import TextTokenizer
 from minilm.verify.reference import PyTorchReference
 
 # Any character that a str of real text may have: all but surrogates.
@@ -55,13 +55,13 @@ def test_no_truncation_and_no_padding(tokenizer: TextTokenizer) -> None:
 
 
 @settings(max_examples=300, deadline=None)
-@given(text=_TEXTS, piece_chars=st.integers(12, 150))
+@given(text=_TEXTS, span_chars=st.integers(12, 150))
 def test_pieces_give_the_tokens_of_the_whole(
-    text: str, piece_chars: int, tokenizer: TextTokenizer
+    text: str, span_chars: int, tokenizer: TextTokenizer
 ) -> None:
     plain = tokenizer._splitter
     assert plain is not None
-    splitter = dataclasses.replace(plain, piece_chars=piece_chars)
+    splitter = dataclasses.replace(plain, span_chars=span_chars)
     ids: list[int] = []
     end = 0
     for piece in splitter.pieces(text):
@@ -93,7 +93,7 @@ _UNITS = {
 
 @pytest.mark.parametrize("unit", _UNITS.values(), ids=_UNITS.keys())
 def test_long_texts_of_every_kind(unit: str, tokenizer: TextTokenizer) -> None:
-    text = "Start " + unit * (3 * PIECE_CHARS // len(unit)) + " end"
+    text = "Start " + unit * (3 * SPAN_CHARS // len(unit)) + " end"
     expected = _whole(tokenizer, text)
     assert tokenizer.ids(text).tolist() == expected
     ids, spans = tokenizer.ids_and_spans(text)
@@ -172,6 +172,6 @@ def test_a_tokenizer_of_another_kind_takes_texts_whole(tiny_bundle: Path) -> Non
     data = _changed(tiny_bundle, lambda d: d.update(pre_tokenizer={"type": "Whitespace"}))
     tokenizer = TextTokenizer(data)
     assert tokenizer._splitter is None
-    text = "a b " * PIECE_CHARS
+    text = "a b " * SPAN_CHARS
     assert tokenizer.ids(text).tolist() == _whole(tokenizer, text)
-    assert len(tokenizer.ids_and_spans(text)[1]) == 2 * PIECE_CHARS
+    assert len(tokenizer.ids_and_spans(text)[1]) == 2 * SPAN_CHARS

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from minilm.runtime.errors import InvalidArtifact
-from minilm.runtime.pieces import PIECE_CHARS, Piece, Splitter
+from minilm.runtime.text.presplit import SPAN_CHARS, PreSplitter, TextSpan
 
 __all__ = ["Ids", "TextTokenizer"]
 
@@ -56,7 +56,7 @@ class TextTokenizer:
         Raises:
             InvalidArtifact: the tokenizer failed, as one does whose vocabulary lacks "[UNK]".
         """
-        if len(text) <= PIECE_CHARS:
+        if len(text) <= SPAN_CHARS:
             return np.array(self._encode(text).ids[1:-1], dtype=np.int32)
         parts = [np.array(e.ids[1:-1], dtype=np.int32) for _, e in self._encode_pieces(text)]
         return np.concatenate(parts) if parts else np.empty(0, dtype=np.int32)
@@ -80,9 +80,9 @@ class TextTokenizer:
             spans.append(span)
         return np.concatenate(ids), np.concatenate(spans)
 
-    def _encode_pieces(self, text: str) -> Iterator[tuple[Piece, Any]]:
-        if self._splitter is None or len(text) <= PIECE_CHARS:
-            yield Piece(start=0, stop=len(text)), self._encode(text)
+    def _encode_pieces(self, text: str) -> Iterator[tuple[TextSpan, Any]]:
+        if self._splitter is None or len(text) <= SPAN_CHARS:
+            yield TextSpan(start=0, stop=len(text)), self._encode(text)
             return
         for piece in self._splitter.pieces(text):
             yield piece, self._encode(text[piece.start : piece.stop])
@@ -95,7 +95,7 @@ class TextTokenizer:
         except BaseException as error:
             raise _translated(error, "tokenizer.json cannot be used") from error
 
-    def _make_splitter(self) -> Splitter | None:
+    def _make_splitter(self) -> PreSplitter | None:
         """How long texts may be cut: only if words are found as BERT finds them."""
         tokenizer = self._tokenizer
         parts = (tokenizer.normalizer, tokenizer.pre_tokenizer, tokenizer.model)
@@ -105,7 +105,7 @@ class TextTokenizer:
         added = list(tokenizer.get_added_tokens_decoder().values())
         if any(token.normalized for token in added):
             return None
-        return Splitter(
+        return PreSplitter(
             words=self._words,
             normalized_chars=lambda text: len(tokenizer.normalizer.normalize_str(text)),
             word_chars=int(tokenizer.model.max_input_chars_per_word),

@@ -6,10 +6,10 @@ from typing import Any
 
 from minilm.runtime.errors import TextTypeError, UsageError
 
-__all__ = ["as_texts", "check_stream", "check_text"]
+__all__ = ["check_stream", "check_text", "validate_texts"]
 
 
-def as_texts(texts: Any, *, first: int = 0) -> list[str]:
+def validate_texts(texts: Any, *, first: int = 0) -> list[str]:
     """A list of `texts`, each checked.
 
     Args:

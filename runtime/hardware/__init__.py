@@ -1,0 +1,1 @@
+"""The machine: its processor, GPU and installed backends."""

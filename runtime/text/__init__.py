@@ -1,0 +1,1 @@
+"""Texts as callers pass them, and the tokens and windows that they become."""
