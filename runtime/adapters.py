@@ -7,16 +7,13 @@ it can refuse other embeddings later and build these again.
 
 from collections.abc import Iterable
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, overload
+from typing import Any, Final, Self, cast, overload
 
 import numpy as np
 import numpy.typing as npt
 from minilm.runtime.errors import InvalidArtifact, TextTypeError, UsageError
 from minilm.runtime.manifest import Manifest
 from minilm.runtime.text.inputs import check_text
-
-if TYPE_CHECKING:
-    from minilm.runtime.encoder import Encoder
 
 __all__ = ["FrameworkAdapters"]
 
@@ -34,7 +31,7 @@ class FrameworkAdapters:
     """
 
     manifest: Manifest
-    _reload: "partial[Encoder]"
+    _reload: "partial[Any]"
 
     def encode(self, texts: str | Iterable[str]) -> Vectors:
         """As `Encoder.encode`, which takes its place."""
@@ -121,19 +118,19 @@ class FrameworkAdapters:
         }
         return {**config, _WEIGHTS: self.manifest.model.weights_sha256}
 
-    @staticmethod
-    def build_from_config(config: dict[str, Any]) -> "Encoder":
+    @classmethod
+    def build_from_config(cls, config: dict[str, Any]) -> Self:
         """Load the encoder that `get_config` described.
 
         Raises:
             UsageError: `config` is none that `get_config` gave.
             InvalidArtifact: a bundle of another model stands there now; else as `load`.
         """
-        from minilm.runtime.loading import load
+        from minilm.runtime import load
 
-        FrameworkAdapters.validate_config(config)
+        cls.validate_config(config)
         arguments = {name: value for name, value in config.items() if name != _WEIGHTS}
-        encoder = load(**arguments)
+        encoder = cast("Self", load(**arguments))
         if encoder.manifest.model.weights_sha256 != config[_WEIGHTS]:
             encoder.close()
             raise InvalidArtifact(
