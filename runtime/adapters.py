@@ -5,6 +5,7 @@ LangChain asks for `embed_documents` and `embed_query(text)`. Chroma calls the o
 it can refuse other embeddings later and build these again.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from functools import partial
 from typing import Any, Final, Self, cast, overload
@@ -23,7 +24,7 @@ _NAME: Final = "minilm-toolkit"
 _WEIGHTS: Final = "weights_sha256"
 
 
-class FrameworkAdapters:
+class FrameworkAdapters(ABC):
     """The part of an `Encoder` that other libraries call.
 
     Attributes:
@@ -33,9 +34,13 @@ class FrameworkAdapters:
     manifest: Manifest
     _reload: "partial[Any]"
 
+    @abstractmethod
     def encode(self, texts: str | Iterable[str]) -> Vectors:
-        """As `Encoder.encode`, which takes its place."""
-        raise NotImplementedError
+        """Embed one text or several: float32, (texts, dimension), or (dimension,) for a str."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Release the graph."""
 
     def embed_documents(self, texts: list[str]) -> list[list[float]]:
         """LangChain's name for `encode`: a list of vectors."""
