@@ -1,7 +1,7 @@
 """The `toolkit` command.
 
 `main` is the entry point. It starts nothing that the invoked command does not need: each command is
-a module of its own, found by name in `minilm.cli.app`, and imports heavy things in its function.
+a module of `minilm.cli.commands`, found by its name, and imports heavy things in its function.
 """
 
 import io

@@ -6,7 +6,7 @@ from importlib import import_module
 from typing import Annotated, Any, Final
 
 import typer
-from minilm.runtime.errors import ToolkitError
+from minilm.runtime.errors import ToolkitError, UsageError
 from typer.core import TyperGroup
 
 __all__ = ["COMMANDS", "IO_ERROR", "app"]
@@ -22,7 +22,7 @@ COMMANDS: Final = (
     "similarity",
     "doctor",
 )
-"""Each is a module of this package with a function `command`; only the invoked one is imported."""
+"""Each is a module of `minilm.cli.commands` with a function `command`, imported when invoked."""
 
 IO_ERROR: Final = 74
 """Exit code of a failed read or write (EX_IOERR of sysexits.h): 1 would read as a failed gate."""
@@ -37,7 +37,7 @@ class _Commands(TyperGroup):
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         if cmd_name in COMMANDS:
-            function: Callable[..., None] = import_module(f"minilm.cli.{cmd_name}").command
+            function: Callable[..., None] = import_module(f"minilm.cli.commands.{cmd_name}").command
             single = typer.Typer(rich_markup_mode=None, add_completion=False)
             single.command(cmd_name)(function)
             return typer.main.get_command(single)
@@ -48,6 +48,10 @@ class _Commands(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)
+        except UsageError as error:
+            if error.option is None:
+                _fail(str(error), error.exit_code)
+            raise typer.BadParameter(str(error), param_hint=error.option) from error
         except ToolkitError as error:
             _fail(str(error), error.exit_code)
         except BrokenPipeError:

@@ -7,8 +7,11 @@ import json
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from typing import Final
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
 
 __all__ = ["counting", "logging_on", "note", "print_json", "print_table", "size", "steps"]
 
@@ -90,12 +93,12 @@ def steps(*, logged: bool = True) -> Iterator[Callable[[str], None]]:
 
 
 @contextmanager
-def counting(what: str, done: int = 0) -> Iterator[Callable[[int], None]]:
+def counting(label: str, done: int = 0) -> Iterator[Callable[[int], None]]:
     """Progress of work over many items.
 
     Args:
-        what: they are.
-        done: items that a run before has done: counted, but not in the rate.
+        label: name of the items, as shown to the user ("texts").
+        done: items that an earlier run has done: counted, but not in the rate.
 
     Yields:
         A function to call with the number of items done since the last call. It draws on a
@@ -104,11 +107,8 @@ def counting(what: str, done: int = 0) -> Iterator[Callable[[int], None]]:
     if not sys.stderr.isatty():
         yield lambda _: None
         return
-    counter = _Counter(what, done)
-    try:
-        yield counter.add
-    finally:
-        counter.close()
+    with ExitStack() as stack:
+        yield _Counter(label, done, stack).add
 
 
 def _draw_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
@@ -132,30 +132,36 @@ def _plain_line(message: str) -> None:
 
 
 class _Counter:
-    """A count with its rate on one line of the terminal, drawn at most ten times a second."""
+    """A count with its rate on one line of the terminal, which goes when `stack` is left."""
 
-    def __init__(self, what: str, before: int) -> None:
-        self._what = what
+    def __init__(self, label: str, before: int, stack: ExitStack) -> None:
+        self._label = label
         self._before = before
-        self._start = self._drawn = time.monotonic()
+        self._stack = stack
+        self._start = time.monotonic()
         self._done = 0
-        self._width = 0
+        self._progress: Progress | None = None
 
     def add(self, items: int) -> None:
         """Count `items` more."""
         self._done += items
-        now = time.monotonic()
-        if now - self._start >= _DRAW_AFTER_SECONDS and now - self._drawn >= 0.1:
-            self._drawn = now
-            rate = self._done / (now - self._start)
-            self._draw(f"{self._before + self._done:,} {self._what}, {rate:,.0f}/s")
+        if time.monotonic() - self._start < _DRAW_AFTER_SECONDS:
+            return
+        if self._progress is None:
+            self._progress = self._stack.enter_context(_progress())
+            self._task = self._progress.add_task(self._label, total=None, rate=0.0)
+        rate = self._done / (time.monotonic() - self._start)
+        self._progress.update(self._task, completed=self._before + self._done, rate=rate)
 
-    def close(self) -> None:
-        """Clear the line."""
-        if self._width:
-            self._draw("")
 
-    def _draw(self, line: str) -> None:
-        sys.stderr.write(f"\r{line.ljust(self._width)}" + ("" if line else "\r"))
-        sys.stderr.flush()
-        self._width = len(line)
+def _progress() -> "Progress":
+    from rich.console import Console
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    return Progress(
+        SpinnerColumn(),
+        TextColumn("{task.completed:,} {task.description}, {task.fields[rate]:,.0f}/s"),
+        TimeElapsedColumn(),
+        console=Console(stderr=True, highlight=False),
+        transient=True,
+    )

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-import minilm.cli
+import minilm.cli.commands
 import pytest
 from minilm.cli.app import COMMANDS, app
 from minilm.cli.logs import configure
@@ -36,7 +36,7 @@ def replace_doctor(monkeypatch: pytest.MonkeyPatch, raised: BaseException) -> No
     def command() -> None:
         raise raised
 
-    monkeypatch.setattr("minilm.cli.doctor.command", command)
+    monkeypatch.setattr("minilm.cli.commands.doctor.command", command)
 
 
 def test_public_surface() -> None:
@@ -44,7 +44,7 @@ def test_public_surface() -> None:
 
 
 def test_every_module_with_a_command_is_in_the_table() -> None:
-    folder = Path(minilm.cli.__file__).parent
+    folder = Path(minilm.cli.commands.__file__).parent
     modules = {path.stem for path in folder.glob("*.py") if "\ndef command(" in path.read_text()}
     assert modules == set(COMMANDS)
 
@@ -145,7 +145,8 @@ import sys
 from minilm.cli import main
 main([{name!r}, "--help"])
 print("loaded:", *sorted(set(sys.modules) & {{"torch", "rich", "onnx", "onnxruntime", "logging"}}))
-print("commands:", *(name for name in {COMMANDS!r} if f"minilm.cli.{{name}}" in sys.modules))
+folder = "minilm.cli.commands"
+print("commands:", *(name for name in {COMMANDS!r} if f"{{folder}}.{{name}}" in sys.modules))
 """
     lines = toolkit(code=code).stdout.splitlines()
     assert lines[-2] == "loaded:"

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from minilm.cli.app import app
-from minilm.cli.build import output_for
+from minilm.cli.commands.build import output_for
 from minilm.pipeline import BuildOptions, BuildSummary, StageResult
 from minilm.runtime.manifest import VARIANTS, FileEntry
 from typer.testing import CliRunner, Result

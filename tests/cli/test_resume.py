@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from minilm.cli import unfinished as module
+from minilm.bulk import checkpoint as module
+from minilm.bulk.writers import WRITERS
 from minilm.cli.app import app
-from minilm.cli.formats import FORMATS
 from typer.testing import CliRunner, Result
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="no process can be killed there")
@@ -21,13 +21,14 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="no process can 
 
 @pytest.fixture(autouse=True)
 def always_safe(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_SAFE_EVERY_SECONDS", 0)
+    monkeypatch.setattr(module, "_CHECKPOINT_EVERY_SECONDS", 0)
 
 
 _EMBED = """
 import sys
-from minilm.cli import main, unfinished
-unfinished._SAFE_EVERY_SECONDS = 0
+from minilm.bulk import checkpoint
+from minilm.cli import main
+checkpoint._CHECKPOINT_EVERY_SECONDS = 0
 sys.exit(main(["embed", *sys.argv[1:]]))
 """
 
@@ -63,7 +64,7 @@ def killed_again_and_again(command: list[str], output: Path) -> Iterator[int]:
         yield rows_in(note)
 
 
-@pytest.mark.parametrize("suffix", list(FORMATS))
+@pytest.mark.parametrize("suffix", list(WRITERS))
 def test_embed_survives_kill(suffix: str, source: Path, tiny_bundle: Path, tmp_path: Path) -> None:
     output, whole = tmp_path / f"vectors{suffix}", tmp_path / f"whole{suffix}"
     variant = ("-b", str(tiny_bundle), "--target", "cpu", "--precision", "fp32", "--threads", "2")
@@ -86,7 +87,7 @@ sys.exit(code)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="ru_maxrss is in KiB on Linux only")
-@pytest.mark.parametrize("suffix", list(FORMATS))
+@pytest.mark.parametrize("suffix", list(WRITERS))
 def test_memory_does_not_grow_with_the_file(suffix: str, tiny_bundle: Path, tmp_path: Path) -> None:
     peaks = []
     for blocks in (16, 80):  # the first fill a row group

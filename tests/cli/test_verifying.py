@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from minilm.cli.app import app
-from minilm.cli.reporting import FORMATS
+from minilm.cli.report_output import FORMATS
 from minilm.verify import BUILT_IN, REPORT_FORMATS, Report
 from typer.testing import CliRunner, Result
 

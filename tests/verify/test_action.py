@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 import typer
-from minilm.cli.verify import command
+from minilm.cli.commands.verify import command
 from minilm.runtime.manifest import MANIFEST_NAME, read
 from minilm.verify import REPORT_FORMATS
 

@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from minilm.bulk import read_texts, top_matches
+from minilm.cli.inputs import FieldOption
 from minilm.cli.options import EncoderOptions, JsonOption, flattened
-from minilm.cli.streams import ranked
-from minilm.cli.texts import FieldOption, from_file
 
 __all__ = ["command"]
 
@@ -37,9 +37,9 @@ def command(  # noqa: PLR0913 - one parameter an option
 
     if (other is None) == (source is None):
         raise typer.BadParameter("give one more text, or --input FILE: one of the two")
-    candidates = iter([other]) if other is not None else from_file(source or Path(), field)
+    candidates = iter([other]) if other is not None else read_texts(source or Path(), field)
     with options.load() as encoder:
-        matches = ranked(encoder, text, candidates, top)
+        matches = top_matches(encoder, text, candidates, top)
     if as_json:
         print_json([asdict(match) for match in matches])
     elif other is not None:

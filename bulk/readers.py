@@ -1,52 +1,24 @@
-"""Where the texts to embed come from: arguments, a file or standard input, one at a time."""
+"""Read texts from a file or standard input, one at a time."""
 
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, BinaryIO, Final
+from typing import BinaryIO, Final
 
-import typer
+from minilm.runtime.errors import UsageError
 
-__all__ = ["STDIN", "FieldOption", "from_arguments_or_file", "from_file"]
+__all__ = ["STDIN", "read_texts"]
 
 STDIN: Final = Path("-")
-FieldOption = Annotated[
-    str | None,
-    typer.Option(
-        "--field",
-        "--column",
-        help="Field of the JSON lines, or column of the Parquet file, that has the text.",
-    ),
-]
+"""Stands for standard input where a file is expected."""
 
 _JSON_LINES: Final = frozenset({".jsonl", ".ndjson"})
 _PARQUET: Final = ".parquet"
 _BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 
 
-def from_arguments_or_file(
-    texts: Sequence[str] | None, source: Path | None, field: str | None
-) -> Iterator[str]:
-    """The texts that a command got, from exactly one of two places.
-
-    Raises:
-        typer.BadParameter: texts from both or none, or as `from_file`.
-    """
-    if texts and source is not None:
-        raise typer.BadParameter("give texts or --input, not both", param_hint="--input")
-    if texts:
-        if field is not None:
-            raise typer.BadParameter("applies to --input only", param_hint="--field")
-        return iter(texts)
-    if source is None:
-        raise typer.BadParameter(
-            "no text: give some, or --input FILE, or --input - for standard input"
-        )
-    return from_file(source, field)
-
-
-def from_file(source: Path, field: str | None) -> Iterator[str]:
+def read_texts(source: Path, field: str | None = None) -> Iterator[str]:
     """The texts of a file, in constant memory.
 
     Args:
@@ -55,21 +27,21 @@ def from_file(source: Path, field: str | None) -> Iterator[str]:
         field: of each JSON object that holds the text, or column of the Parquet file.
 
     Raises:
-        typer.BadParameter: no such file, or JSON lines without a field: at once. Not UTF-8, not
+        UsageError: no such file, or JSON lines without a field: at once. Not UTF-8, not
             JSON or no such field: when that line is reached; the message has its number. For
-            Parquet as `minilm.cli.parquet.texts_of_column`.
+            Parquet as `minilm.bulk.parquet.texts_of_column`.
         BackendUnavailable: a Parquet file, and pyarrow is not installed.
     """
     if source != STDIN:
         if source.is_dir() or not source.exists():  # a pipe or a device is as good as a file
             found = "a directory" if source.is_dir() else "nothing"
-            raise typer.BadParameter(f"no file {source}: found {found}", param_hint="--input")
+            raise UsageError(f"no file {source}: found {found}", option="--input")
         if field is None and source.suffix in _JSON_LINES:
-            raise typer.BadParameter(
-                f"{source} holds JSON lines: say which field has the text", param_hint="--field"
+            raise UsageError(
+                f"{source} holds JSON lines: say which field has the text", option="--field"
             )
         if source.suffix == _PARQUET:
-            from minilm.cli.parquet import texts_of_column
+            from minilm.bulk.parquet import texts_of_column
 
             return texts_of_column(source, field)
     return _lines(source, field)
@@ -114,5 +86,5 @@ def _field(text: str, field: str, name: str, number: int) -> str:
     return value
 
 
-def _bad_line(name: str, number: int, what: str) -> typer.BadParameter:
-    return typer.BadParameter(f"{name}, line {number}: {what}", param_hint="--input")
+def _bad_line(name: str, number: int, what: str) -> UsageError:
+    return UsageError(f"{name}, line {number}: {what}", option="--input")

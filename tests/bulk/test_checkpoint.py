@@ -9,11 +9,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import typer
-from minilm.cli import unfinished as module
-from minilm.cli.formats import FORMATS
-from minilm.cli.unfinished import Unfinished, unfinished
+from minilm.bulk import checkpoint as module
+from minilm.bulk.checkpoint import ResumableOutput, resumable_output
+from minilm.bulk.writers import WRITERS
 from minilm.runtime import EncodeReport
+from minilm.runtime.errors import UsageError
 
 RECIPE = {"variant": "cpu/int8", "on-long": "truncate"}
 TEXTS = [f"text {number}" for number in range(10)]
@@ -23,10 +23,10 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="no process can 
 
 @pytest.fixture(autouse=True)
 def always_safe(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_SAFE_EVERY_SECONDS", 0)
+    monkeypatch.setattr(module, "_CHECKPOINT_EVERY_SECONDS", 0)
 
 
-def add(rows: Unfinished, stop_at: int | None = None, texts: list[str] = TEXTS) -> None:
+def add(rows: ResumableOutput, stop_at: int | None = None, texts: list[str] = TEXTS) -> None:
     """Rows for the texts that have none, two at a time, as an encoder would give them."""
     report = EncodeReport()
     rest = list(rows.rest(texts))
@@ -47,8 +47,9 @@ def run(
     texts: list[str] = TEXTS,
     **recipe: str,
 ) -> EncodeReport:
-    form = FORMATS[output.suffix](3)
-    with unfinished(output, form, {**RECIPE, **recipe}, resume=resume) as rows:
+    form = WRITERS[output.suffix](3)
+    settings = {**RECIPE, **recipe}
+    with resumable_output(output, form, settings, resume=resume, on_note=print) as rows:
         add(rows, stop_at, texts)
     return rows.report
 
@@ -58,7 +59,7 @@ def stopped(output: Path, stop_at: int = 4) -> None:
         run(output, stop_at=stop_at)
 
 
-@pytest.fixture(params=list(FORMATS))
+@pytest.fixture(params=list(WRITERS))
 def output(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     return tmp_path / f"vectors{request.param}"
 
@@ -76,7 +77,7 @@ def test_a_stopped_run_is_gone_on_with(
     stopped(output)
     assert not output.exists()
     part = f"{output}.part"
-    assert capsys.readouterr().err == f"note: 4 rows are safe in {part}: go on with --resume\n"
+    assert capsys.readouterr().out == f"4 rows are safe in {part}: go on with --resume\n"
     report = run(output, resume=True)
     assert output.read_bytes() == expected
     assert report == EncodeReport(texts=10, texts_cut=5, tokens_cut=15)
@@ -94,7 +95,7 @@ def test_what_is_left_is_not_touched_unasked(output: Path, expected: bytes) -> N
         f"{output}.part holds 4 rows of a run that did not finish: go on with --resume, or start "
         "over with --no-resume"
     )
-    with pytest.raises(typer.BadParameter, match=f"^{re.escape(message)}$"):
+    with pytest.raises(UsageError, match=f"^{re.escape(message)}$"):
         run(output)
     run(output, resume=True)
     assert output.read_bytes() == expected
@@ -113,7 +114,7 @@ def test_another_variant_is_refused(output: Path, expected: bytes) -> None:
         f"{output}.part was begun with variant cpu/int8, and now it is openvino/int8: choose as "
         "before, or start over with --no-resume"
     )
-    with pytest.raises(typer.BadParameter, match=f"^{re.escape(message)}$"):
+    with pytest.raises(UsageError, match=f"^{re.escape(message)}$"):
         run(output, resume=True, variant="openvino/int8")
     run(output, resume=True)
     assert output.read_bytes() == expected
@@ -133,7 +134,7 @@ def test_a_changed_input_is_refused(
 ) -> None:
     stopped(output)
     message = f"{output}.part has the rows of 4 texts, and {found}"
-    with pytest.raises(typer.BadParameter, match=f"^{re.escape(message)}$"):
+    with pytest.raises(UsageError, match=f"^{re.escape(message)}$"):
         run(output, resume=True, texts=texts)
     run(output, resume=True)
     assert output.read_bytes() == expected
@@ -154,10 +155,10 @@ def test_a_note_that_cannot_be_true(output: Path) -> None:
     size = json.loads(Path(f"{part}.json").read_text())["bytes"]
     os.truncate(part, size - 1)
     message = f"{part} has {size - 1} bytes, {part.name}.json says {size}: start over with --no-r"
-    with pytest.raises(typer.BadParameter, match=f"^{re.escape(message)}"):
+    with pytest.raises(UsageError, match=f"^{re.escape(message)}"):
         run(output, resume=True)
     Path(f"{part}.json").write_text("[]")
-    with pytest.raises(typer.BadParameter, match=r"part\.json cannot be understood"):
+    with pytest.raises(UsageError, match=r"part\.json cannot be understood"):
         run(output, resume=True)
     run(output, resume=False)
 
@@ -177,10 +178,10 @@ def test_a_note_without_its_part_says_nothing(output: Path, expected: bytes) -> 
 
 
 def test_two_processes_do_not_write_the_same(output: Path, expected: bytes) -> None:
-    form = FORMATS[output.suffix](3)
-    with unfinished(output, form, RECIPE, resume=None) as rows:
+    form = WRITERS[output.suffix](3)
+    with resumable_output(output, form, RECIPE, resume=None) as rows:
         for resume in (None, True, False):
-            with pytest.raises(typer.BadParameter, match=r"^another process is writing .*\.part: "):
+            with pytest.raises(UsageError, match=r"^another process is writing .*\.part: "):
                 run(output, resume=resume)
         add(rows)
     assert output.read_bytes() == expected
@@ -191,14 +192,14 @@ def test_two_processes_do_not_write_the_same(output: Path, expected: bytes) -> N
 _EVERY_POINT = """
 import os, signal, sys
 from pathlib import Path
-from tests.cli import test_unfinished as tests
-from minilm.cli import unfinished as module
-from minilm.cli.formats import FORMATS
-module._SAFE_EVERY_SECONDS = 0
+from tests.bulk import test_checkpoint as tests
+from minilm.bulk import checkpoint as module
+from minilm.bulk.writers import WRITERS
+module._CHECKPOINT_EVERY_SECONDS = 0
 output = Path(sys.argv[1])
 expected = Path(sys.argv[2]).read_bytes()
 part = Path(f"{output}.part")
-FORMATS[output.suffix](3)  # imports what every child needs
+WRITERS[output.suffix](3)  # imports what every child needs
 
 def die_at(point):
     left = point
@@ -218,7 +219,7 @@ def die_at(point):
         return wrapped
     for name in ("fsync", "replace", "rename", "unlink", "ftruncate"):
         setattr(os, name, both(getattr(os, name)))
-    kind = FORMATS[output.suffix]
+    kind = WRITERS[output.suffix]
     def torn(self, texts, block, rows=kind.rows):
         data = rows(self, texts, block)
         here(data[: len(data) // 2])

@@ -1,6 +1,6 @@
-"""How vectors stand in a file: what it begins with, what each block adds, how it is closed.
+"""File formats for vectors: the head of a file, the bytes of each block, the end.
 
-A format only ever appends, so that a file cut off behind a block is a good beginning of it.
+A writer only appends, so that a file cut off behind a block is a valid beginning.
 """
 
 import os
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     Block = NDArray[np.float32]
 
-__all__ = ["FORMATS", "Format"]
+__all__ = ["WRITERS", "VectorWriter"]
 
 _GROUP_ROWS: Final = 16_384
 _GROUP_BYTES: Final = 32_000_000
@@ -24,29 +24,29 @@ _GROUP_BYTES: Final = 32_000_000
 text a row make some 30 MB, which a reader holds at a time."""
 
 
-class Format(Protocol):
-    """Rows of texts and vectors as bytes."""
+class VectorWriter(Protocol):
+    """Rows of texts and vectors as bytes of one file format."""
 
     def start(self) -> bytes:
-        """What a file begins with."""
+        """Bytes at the beginning of a file."""
         ...
 
     def rows(self, texts: Sequence[str], block: "Block") -> bytes:
-        """What a block adds.
+        """Bytes of one block of rows.
 
         Args:
-            texts: k of them.
+            texts: the block's texts, k of them.
             block: their vectors, float32 (k, dimension).
         """
         ...
 
     def finish(self, part: Path, stream: IO[bytes], rows: int) -> Path:
-        """Make a whole file of `part`, whose blocks are all there. May be done twice.
+        """Make a whole file of `part`, which has all its blocks. May be called again after a crash.
 
         Args:
-            part: the file that was appended to.
-            stream: it, open for reading and writing.
-            rows: that it has.
+            part: the file that the blocks were appended to.
+            stream: the same file, open for reading and writing.
+            rows: number of its rows.
 
         Returns:
             The whole file: `part` itself, or one beside it.
@@ -54,7 +54,7 @@ class Format(Protocol):
         ...
 
 
-class _Npy:
+class _NpyWriter:
     """NumPy's array file: float32 (texts, dimension).
 
     NumPy pads a file's header so that a longer first axis still fits (`GROWTH_AXIS_MAX_DIGITS` in
@@ -86,7 +86,7 @@ class _Npy:
         return stream.getvalue()
 
 
-class _JsonLines:
+class _JsonLinesWriter:
     """A line for each text: {"text": …, "embedding": […]}, with the digits that float32 needs."""
 
     def __init__(self, dimension: int) -> None:
@@ -107,7 +107,7 @@ class _JsonLines:
         return part
 
 
-class _Parquet:
+class _ParquetWriter:
     """Columns `text`, a string, and `embedding`, a list of float32.
 
     A Parquet file cannot be appended to: its footer, at the end, says where everything is. Until
@@ -166,9 +166,9 @@ class _Parquet:
         return whole
 
 
-FORMATS: Final[Mapping[str, Callable[[int], Format]]] = {
-    ".npy": _Npy,
-    ".jsonl": _JsonLines,
-    ".parquet": _Parquet,
+WRITERS: Final[Mapping[str, Callable[[int], VectorWriter]]] = {
+    ".npy": _NpyWriter,
+    ".jsonl": _JsonLinesWriter,
+    ".parquet": _ParquetWriter,
 }
-"""The end of a file's name to its format, which takes the dimension of a vector."""
+"""File name suffix to writer; a writer is made with the dimension of a vector."""

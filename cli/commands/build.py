@@ -13,7 +13,7 @@ from minilm.cli.options import (
     VariantsOption,
     known_variants,
 )
-from minilm.cli.reporting import print_report
+from minilm.cli.report_output import print_report
 from minilm.runtime.manifest import VARIANTS
 
 if TYPE_CHECKING:

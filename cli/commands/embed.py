@@ -1,14 +1,15 @@
 """`toolkit embed`."""
 
 import hashlib
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from minilm.bulk import VectorSink, check_output, embed_stream, open_output
+from minilm.cli.inputs import FieldOption, texts_or_file
 from minilm.cli.options import EncoderOptions, flattened
-from minilm.cli.streams import embedded
-from minilm.cli.texts import FieldOption, from_arguments_or_file
-from minilm.cli.vectors import check_output, open_output
 
 if TYPE_CHECKING:
     from minilm.runtime import Encoder
@@ -34,7 +35,6 @@ def command(  # noqa: PLR0913 - one parameter an option
         typer.Option(
             "--output",
             "-o",
-            callback=check_output,
             help="File to write: .npy, .jsonl or .parquet. Default: the screen; JSON lines into a "
             "pipe.",
         ),
@@ -64,24 +64,39 @@ def command(  # noqa: PLR0913 - one parameter an option
     """
     from minilm.cli.console import counting, note
 
-    stream = from_arguments_or_file(texts, source, field)
+    if output is not None:
+        check_output(output)
+    elif resume is not None:
+        raise typer.BadParameter("applies to --output only", param_hint="--resume")
+    stream = texts_or_file(texts, source, field)
     with options.load() as encoder:
         recipe = {"on-long": options.on_long, **_recipe(encoder)}
         dimension = encoder.manifest.model.dimension
-        with open_output(output, dimension, recipe, resume=resume) as rows:
-            if rows.rows:
-                note(f"{rows.rows} rows were there already")
-            rest = rows.rest(stream)
-            with counting("texts", rows.rows) as count:
-                for block_texts, block in embedded(encoder, rest, first=rows.rows):
-                    rows.add(block_texts, block, encoder.last_report)
+        with _open(output, dimension, recipe, resume=resume) as sink:
+            if sink.rows:
+                note(f"{sink.rows} rows were there already")
+            rest = sink.rest(stream)
+            with counting("texts", sink.rows) as count:
+                for block_texts, block in embed_stream(encoder, rest, first=sink.rows):
+                    sink.add(block_texts, block, encoder.last_report)
                     count(len(block_texts))
-        report = rows.report
+        report = sink.report
     if report.texts_cut:
         note(
             f"{report.texts_cut} of {report.texts} texts were cut to what the model reads, "
             f"{report.tokens_cut} tokens are lost: see --on-long"
         )
+
+
+def _open(
+    output: Path | None, dimension: int, recipe: Mapping[str, str], *, resume: bool | None
+) -> AbstractContextManager[VectorSink]:
+    from minilm.cli.console import note
+    from minilm.cli.screen import ScreenSink
+
+    if output is None:
+        return nullcontext(ScreenSink(dimension))
+    return open_output(output, dimension, recipe, resume=resume, on_note=note)
 
 
 def _recipe(encoder: "Encoder") -> dict[str, str]:

@@ -10,11 +10,10 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
-import typer
 from hypothesis import given
 from hypothesis import strategies as st
-from minilm.cli.texts import STDIN, from_arguments_or_file, from_file
-from minilm.runtime.errors import BackendUnavailable
+from minilm.bulk.readers import STDIN, read_texts
+from minilm.runtime.errors import BackendUnavailable, UsageError
 from pyarrow import parquet
 
 LINE = st.text(st.characters(exclude_characters="\n", exclude_categories=["Cs"]))
@@ -23,14 +22,14 @@ LINE = st.text(st.characters(exclude_characters="\n", exclude_categories=["Cs"])
 def read(tmp_path: Path, content: bytes, field: str | None = None) -> list[str]:
     path = tmp_path / "texts.txt"
     path.write_bytes(content)
-    return list(from_file(path, field))
+    return list(read_texts(path, field))
 
 
 @given(lines=st.lists(LINE.filter(lambda line: not line.endswith("\r"))))
 def test_each_line_is_one_text(lines: list[str], tmp_path_factory: pytest.TempPathFactory) -> None:
     path = tmp_path_factory.mktemp("lines") / "texts"
     path.write_bytes(b"\xef\xbb\xbf" + "".join(f"{line}\r\n" for line in lines).encode())
-    assert list(from_file(path, None)) == lines
+    assert list(read_texts(path, None)) == lines
 
 
 @given(texts=st.lists(st.text()), field=st.text(min_size=1))
@@ -39,7 +38,7 @@ def test_json_lines_give_the_field(
 ) -> None:
     path = tmp_path_factory.mktemp("lines") / "texts.jsonl"
     path.write_text("".join(json.dumps({"other": 1, field: text}) + "\n" for text in texts))
-    assert list(from_file(path, field)) == texts
+    assert list(read_texts(path, field)) == texts
 
 
 def test_an_empty_line_is_an_empty_text(tmp_path: Path) -> None:
@@ -56,7 +55,7 @@ def test_a_blank_line_between_records_is_none(tmp_path: Path) -> None:
 
 def test_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"a\nb\n")))
-    assert list(from_file(STDIN, None)) == ["a", "b"]
+    assert list(read_texts(STDIN, None)) == ["a", "b"]
 
 
 @pytest.mark.parametrize(
@@ -72,7 +71,7 @@ def test_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_bad_line_is_named(
     tmp_path: Path, content: bytes, field: str | None, message: str
 ) -> None:
-    with pytest.raises(typer.BadParameter) as failure:
+    with pytest.raises(UsageError) as failure:
         read(tmp_path, content, field)
     assert f"{tmp_path / 'texts.txt'}, {message}" in str(failure.value)
 
@@ -80,8 +79,8 @@ def test_a_bad_line_is_named(
 def test_json_lines_need_a_field(tmp_path: Path) -> None:
     path = tmp_path / "texts.jsonl"
     path.touch()
-    with pytest.raises(typer.BadParameter, match="say which field has the text"):
-        from_file(path, None)
+    with pytest.raises(UsageError, match="say which field has the text"):
+        read_texts(path, None)
 
 
 @pytest.mark.parametrize(("make", "found"), [(False, "nothing"), (True, "a directory")])
@@ -89,8 +88,8 @@ def test_no_such_file_is_found_at_once(tmp_path: Path, make: bool, found: str) -
     path = tmp_path / "texts"
     if make:
         path.mkdir()
-    with pytest.raises(typer.BadParameter, match=f"no file .*: found {found}"):
-        from_file(path, None)
+    with pytest.raises(UsageError, match=f"no file .*: found {found}"):
+        read_texts(path, None)
 
 
 KINDS = [
@@ -108,7 +107,7 @@ def test_parquet_gives_the_column(tmp_path: Path, kind: pa.DataType) -> None:
     column = pa.array(texts).cast(kind)
     table = pa.table({"number": range(1000), "a.b": column, "a": [{"b": 1}] * 1000})
     parquet.write_table(table, path, row_group_size=300)
-    assert list(from_file(path, "a.b")) == texts
+    assert list(read_texts(path, "a.b")) == texts
 
 
 def test_parquet_is_read_a_little_at_a_time(tmp_path: Path) -> None:
@@ -119,7 +118,7 @@ def test_parquet_is_read_a_little_at_a_time(tmp_path: Path) -> None:
     pool = pa.default_memory_pool()
     before = pool.bytes_allocated()
     most = 0
-    for text in from_file(path, "text"):
+    for text in read_texts(path, "text"):
         assert len(text) == 10_000
         most = max(most, pool.bytes_allocated() - before)
     assert path.stat().st_size > 300e6
@@ -137,11 +136,11 @@ def test_parquet_is_read_a_little_at_a_time(tmp_path: Path) -> None:
 def test_a_column_that_has_no_texts(tmp_path: Path, field: str | None, message: str) -> None:
     path = tmp_path / "texts.parquet"
     parquet.write_table(pa.table({"text": ["a", "b", None], "number": [1, 2, 3]}), path)
-    with pytest.raises(typer.BadParameter, match=re.escape(f"{path}: {message}")):
-        from_file(path, field)
-    texts = from_file(path, "text")
+    with pytest.raises(UsageError, match=re.escape(f"{path}: {message}")):
+        read_texts(path, field)
+    texts = read_texts(path, "text")
     assert [next(texts), next(texts)] == ["a", "b"]
-    with pytest.raises(typer.BadParameter, match=r"row 3: column 'text' is null, not a string"):
+    with pytest.raises(UsageError, match=r"row 3: column 'text' is null, not a string"):
         next(texts)
 
 
@@ -149,8 +148,8 @@ def test_a_column_that_has_no_texts(tmp_path: Path, field: str | None, message: 
 def test_what_is_no_parquet(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "texts.parquet"
     path.write_bytes(content)
-    with pytest.raises(typer.BadParameter, match=f"^{re.escape(str(path))} is not Parquet: "):
-        from_file(path, "text")
+    with pytest.raises(UsageError, match=f"^{re.escape(str(path))} is not Parquet: "):
+        read_texts(path, "text")
 
 
 def test_a_page_that_cannot_be_read(tmp_path: Path) -> None:
@@ -159,8 +158,8 @@ def test_a_page_that_cannot_be_read(tmp_path: Path) -> None:
     data = bytearray(path.read_bytes())
     data[100:20_000] = bytes(19_900)
     path.write_bytes(data)
-    with pytest.raises(typer.BadParameter, match=r", after row \d+: cannot be read: "):
-        list(from_file(path, "text"))
+    with pytest.raises(UsageError, match=r", after row \d+: cannot be read: "):
+        list(read_texts(path, "text"))
 
 
 def test_parquet_without_its_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -168,7 +167,7 @@ def test_parquet_without_its_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     path.touch()
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     with pytest.raises(BackendUnavailable, match=re.escape('pip install "minilm-toolkit[parquet]')):
-        from_file(path, "text")
+        read_texts(path, "text")
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="the system has no named pipes")
@@ -176,14 +175,4 @@ def test_a_pipe_is_as_good_as_a_file(tmp_path: Path) -> None:
     pipe = tmp_path / "texts"
     os.mkfifo(pipe)
     with subprocess.Popen(["sh", "-c", f"printf 'a\\nb\\n' > '{pipe}'"]):
-        assert list(from_file(pipe, None)) == ["a", "b"]
-
-
-def test_exactly_one_source(tmp_path: Path) -> None:
-    assert list(from_arguments_or_file(["a"], None, None)) == ["a"]
-    with pytest.raises(typer.BadParameter, match="not both"):
-        from_arguments_or_file(["a"], STDIN, None)
-    with pytest.raises(typer.BadParameter, match="no text: give some, or --input FILE"):
-        from_arguments_or_file([], None, None)
-    with pytest.raises(typer.BadParameter, match="applies to --input only"):
-        from_arguments_or_file(["a"], None, "field")
+        assert list(read_texts(pipe, None)) == ["a", "b"]

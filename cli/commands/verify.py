@@ -15,7 +15,7 @@ from minilm.cli.options import (
     flattened,
     known_variants,
 )
-from minilm.cli.reporting import ReportOptions, print_policy, print_report
+from minilm.cli.report_output import ReportOptions, print_policy, print_report
 from minilm.runtime.errors import GateFailed, InvalidArtifact
 from minilm.runtime.manifest import MANIFEST_NAME, VARIANTS
 

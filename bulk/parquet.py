@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
-import typer
+from minilm.runtime.errors import UsageError
 from minilm.runtime.extras import require_extra
 
 __all__ = ["texts_of_column"]
@@ -19,10 +19,10 @@ def texts_of_column(source: Path, column: str | None) -> Iterator[str]:
 
     Args:
         source: the file.
-        column: its name.
+        column: name of the column.
 
     Raises:
-        typer.BadParameter: not a Parquet file, no such column, or one that holds no texts: at once.
+        UsageError: not a Parquet file, no such column, or one that holds no texts: at once.
             A null, or a page that cannot be read: when its row is reached.
         BackendUnavailable: pyarrow is not installed.
     """
@@ -39,7 +39,7 @@ def texts_of_column(source: Path, column: str | None) -> Iterator[str]:
     has = ", ".join(f"{name} ({kind})" for name, kind in kinds.items()) or "none"
     if column is None or schema.names.count(column) != 1:
         problem = "say which column has the text" if column is None else f"no column {column!r}"
-        raise typer.BadParameter(f"{source}: {problem}; it has: {has}", param_hint="--field")
+        raise UsageError(f"{source}: {problem}; it has: {has}", option="--field")
     if not _holds_texts(schema.field(column).type):
         raise _bad(f"{source}: column {column!r} is {kinds[column]}, not a string")
     return _texts(file, source, column)
@@ -69,5 +69,5 @@ def _texts(file: Any, source: Path, column: str) -> Iterator[str]:
         raise _bad(f"{source}, after row {row}: cannot be read: {error}") from error
 
 
-def _bad(what: str) -> typer.BadParameter:
-    return typer.BadParameter(what, param_hint="--input")
+def _bad(message: str) -> UsageError:
+    return UsageError(message, option="--input")

@@ -11,49 +11,55 @@ if TYPE_CHECKING:
     from minilm.runtime import Encoder
     from numpy.typing import NDArray
 
-__all__ = ["Match", "embedded", "ranked"]
+__all__ = ["Match", "embed_stream", "top_matches"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Match:
-    """A text of a stream: cosine with the query, number counted from 1, the text."""
+    """A text of a stream, compared with a query.
+
+    Attributes:
+        cosine: cosine similarity to the query.
+        number: position in the stream, counted from 1.
+        text: the text itself.
+    """
 
     cosine: float
     number: int
     text: str
 
 
-def embedded(
+def embed_stream(
     encoder: "Encoder", texts: Iterable[str], *, first: int = 0
 ) -> Iterator[tuple[list[str], "NDArray[np.float32]"]]:
-    """The texts in their order, a block at a time, each block with its vectors.
+    """Embed a stream in its order, a block at a time.
 
     Args:
-        encoder: that embeds them.
-        texts: read a block at a time.
-        first: position of the first in what the user gave, for messages.
+        encoder: a loaded encoder.
+        texts: the stream, read a block at a time.
+        first: position of its first text in the whole input, for messages.
 
     Yields:
         k texts, and float32 (k, dimension).
     """
     waiting: deque[str] = deque()
 
-    def remembered() -> Iterator[str]:
+    def recorded() -> Iterator[str]:
         for text in texts:
             waiting.append(text)
             yield text
 
-    for block in encoder.iter_encode(remembered(), first=first):
+    for block in encoder.iter_encode(recorded(), first=first):
         yield [waiting.popleft() for _ in block], block
 
 
-def ranked(encoder: "Encoder", query: str, texts: Iterable[str], top: int) -> list[Match]:
+def top_matches(encoder: "Encoder", query: str, texts: Iterable[str], top: int) -> list[Match]:
     """The `top` texts closest to `query`, best first; of equals, the earlier one."""
     vector = encoder.encode([query])
 
     def scored() -> Iterator[Match]:
         number = 0
-        for block_texts, block in embedded(encoder, texts):
+        for block_texts, block in embed_stream(encoder, texts):
             cosines = encoder.similarity(vector, block)[0]
             for text, cosine in zip(block_texts, cosines.tolist(), strict=True):
                 number += 1

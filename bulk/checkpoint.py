@@ -1,0 +1,291 @@
+"""Crash-saved output: rows go to `OUT.part`; `OUT.part.json` says how many of them are on disk.
+
+- `OUT.part` is only appended to, a block at a time.
+- `OUT.part.json`, the checkpoint, is written anew about once a second, and only after the rows that
+  it counts are on disk: their number and bytes, a hash of their texts, the settings of the vectors.
+
+A process may die between any two instructions. The next one truncates `OUT.part` to the bytes that
+the checkpoint counts, reads the input from its beginning, compares the hash of its first texts, and
+continues behind them: only rows behind the checkpoint are computed again, none is there twice.
+The rest of the input may have changed, and a stream may be sent again. Blocks begin where they
+would have begun, so that a batch has the same neighbours; where a batch decides its own bits, so
+does the file.
+"""
+
+import errno
+import hashlib
+import json
+import os
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, Final
+
+from minilm.runtime import EncodeReport
+from minilm.runtime.errors import UsageError
+
+if TYPE_CHECKING:
+    from minilm.bulk.writers import Block, VectorWriter
+
+__all__ = ["ResumableOutput", "resumable_output"]
+
+_CHECKPOINT_EVERY_SECONDS: Final = 1.0
+_OPTION: Final = "--resume"
+_START_OVER: Final = "start over with --no-resume"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checkpoint:
+    """The rows of an unfinished output that are on disk.
+
+    Attributes:
+        rows: number of whole rows.
+        bytes: length of the part file that holds them.
+        texts_sha256: hash of their texts.
+        report: counts of their texts.
+        recipe: settings that shape the vectors, by name.
+    """
+
+    rows: int = 0
+    bytes: int = 0
+    texts_sha256: str = field(default_factory=lambda: hashlib.sha256().hexdigest())
+    report: EncodeReport = field(default_factory=EncodeReport)
+    recipe: Mapping[str, str]
+
+
+@contextmanager
+def resumable_output(
+    output: Path,
+    writer: "VectorWriter",
+    recipe: Mapping[str, str],
+    *,
+    resume: bool | None,
+    on_note: Callable[[str], None] | None = None,
+) -> Iterator["ResumableOutput"]:
+    """Yield an output to add rows to; it takes its place when the block ends without an exception.
+
+    Args:
+        output: path of the finished file.
+        writer: file format of the rows.
+        recipe: settings that shape the vectors: names to values that must not change in between.
+        resume: True continues what an earlier run left, False starts over; None refuses both if
+            something is left.
+        on_note: called with what is kept of a run that fails.
+
+    Raises:
+        UsageError: something is left and `resume` is None, or it cannot be continued.
+    """
+    rows = ResumableOutput(output, writer, recipe, on_note or (lambda _: None))
+    rows.open(resume=resume)
+    try:
+        yield rows
+        rows.finish()
+    except BaseException as error:
+        if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EFBIG, errno.EDQUOT}:
+            error.filename = str(output)  # a write does not say to which file
+        rows.give_up()
+        raise
+    finally:
+        rows.close()
+
+
+class ResumableOutput:
+    """Rows of an output that is not finished. `resumable_output` makes it.
+
+    Attributes:
+        rows: number of rows so far.
+        report: counts of their texts.
+    """
+
+    def __init__(
+        self,
+        output: Path,
+        writer: "VectorWriter",
+        recipe: Mapping[str, str],
+        on_note: Callable[[str], None],
+    ) -> None:
+        self._output = output
+        self._part = output.with_name(f"{output.name}.part")
+        self._checkpoint_file = output.with_name(f"{output.name}.part.json")
+        self._writer = writer
+        self._on_note = on_note
+        self._saved = Checkpoint(recipe=recipe)
+        self._texts = hashlib.sha256()
+        self._before = self.report = EncodeReport()
+        self.rows = 0
+        self._saved_at = time.monotonic()
+
+    def open(self, *, resume: bool | None) -> None:
+        """Begin, or continue where the checkpoint says.
+
+        Raises:
+            UsageError: as `resumable_output`.
+        """
+        self._stream, found = _open_locked(self._part)
+        try:
+            # A checkpoint without its part is of a file that was finished since, or deleted.
+            left = resume is not False and found and self._checkpoint_file.exists()
+            saved = self._read() if left else None
+            if saved is not None and saved.rows:
+                self._continue(saved, resume=bool(resume))
+            else:
+                self._checkpoint_file.unlink(missing_ok=True)
+                self._stream.truncate(0)
+                self._stream.write(self._writer.start())
+        except BaseException:
+            self.close()
+            raise
+
+    def rest(self, texts: Iterable[str]) -> Iterator[str]:
+        """Skip the texts whose rows are there, and check that they are the same.
+
+        Raises:
+            UsageError: they are not.
+        """
+        stream = iter(texts)
+        count = 0
+        for text in islice(stream, self.rows):
+            self._digest(text)
+            count += 1
+        if count < self.rows:
+            found = f"the input has {count} texts"
+        elif self._texts.hexdigest() != self._saved.texts_sha256:
+            found = f"the first {self.rows} texts of the input are others now"
+        else:
+            return stream
+        raise _refused(f"{self._part} has the rows of {self.rows} texts, and {found}")
+
+    def add(self, texts: Sequence[str], block: "Block", report: EncodeReport) -> None:
+        """Append rows.
+
+        Args:
+            texts: k texts.
+            block: their vectors, float32 (k, dimension).
+            report: counts of all texts since the output was opened.
+        """
+        self._stream.write(self._writer.rows(texts, block))
+        for text in texts:
+            self._digest(text)
+        self.rows += len(texts)
+        self.report = self._before + report
+        if time.monotonic() - self._saved_at >= _CHECKPOINT_EVERY_SECONDS:
+            self._save()
+
+    def finish(self) -> None:
+        """Complete the file and rename it to its name."""
+        self._save()
+        whole = self._writer.finish(self._part, self._stream, self.rows)
+        self._flush()
+        if os.name == "nt":  # where no open file can be renamed
+            self._stream.close()
+        whole.replace(self._output)
+        if whole != self._part:
+            self._part.unlink()
+        self._checkpoint_file.unlink()
+
+    def give_up(self) -> None:
+        """Keep the saved rows for a later run, and say so; without any, leave nothing."""
+        if self._saved.rows == 0:
+            self._checkpoint_file.unlink(missing_ok=True)
+            self._part.unlink(missing_ok=True)
+            return
+        self._on_note(f"{self._saved.rows} rows are safe in {self._part}: go on with {_OPTION}")
+
+    def close(self) -> None:
+        """Close the file and release its lock."""
+        # What it could not write it says again; `finish` has flushed, so nothing else is lost here.
+        with suppress(OSError):
+            self._stream.close()
+
+    def _continue(self, saved: Checkpoint, *, resume: bool) -> None:
+        if not resume:
+            raise _refused(
+                f"{self._part} holds {saved.rows} rows of a run that did not finish: go on with "
+                f"{_OPTION}, or {_START_OVER}"
+            )
+        for name, value in self._saved.recipe.items():
+            if (was := saved.recipe.get(name)) != value:
+                raise _refused(
+                    f"{self._part} was begun with {name} {was}, and now it is {value}: choose as "
+                    f"before, or {_START_OVER}"
+                )
+        size = self._part.stat().st_size
+        if size < saved.bytes:
+            raise _refused(
+                f"{self._part} has {size} bytes, {self._checkpoint_file.name} says {saved.bytes}: "
+                f"{_START_OVER}"
+            )
+        self._stream.truncate(saved.bytes)
+        self._stream.seek(saved.bytes)
+        self._saved, self.rows = saved, saved.rows
+        self._before = self.report = saved.report
+
+    def _read(self) -> Checkpoint:
+        try:
+            data: dict[str, Any] = json.loads(self._checkpoint_file.read_text(encoding="utf-8"))
+            data["report"] = EncodeReport(**data["report"])
+            return Checkpoint(**data)
+        except (ValueError, TypeError, KeyError) as error:
+            raise _refused(
+                f"{self._checkpoint_file} cannot be understood ({error}): {_START_OVER}"
+            ) from error
+
+    def _save(self) -> None:
+        """Flush the rows first, then the checkpoint: it never counts a row that is not on disk."""
+        self._flush()
+        self._saved = Checkpoint(
+            rows=self.rows,
+            bytes=self._stream.seek(0, os.SEEK_END),
+            texts_sha256=self._texts.hexdigest(),
+            report=self.report,
+            recipe=self._saved.recipe,
+        )
+        new = self._checkpoint_file.with_name(f"{self._checkpoint_file.name}.new")
+        with new.open("w", encoding="utf-8") as stream:
+            stream.write(json.dumps(asdict(self._saved), indent=2) + "\n")
+            stream.flush()
+            os.fsync(stream.fileno())
+        new.replace(self._checkpoint_file)
+        self._saved_at = time.monotonic()
+
+    def _flush(self) -> None:
+        self._stream.flush()
+        os.fsync(self._stream.fileno())
+
+    def _digest(self, text: str) -> None:
+        data = text.encode("utf-8", "surrogatepass")
+        self._texts.update(len(data).to_bytes(8, "little"))  # "ab", "c" is not "a", "bc"
+        self._texts.update(data)
+
+
+def _open_locked(part: Path) -> tuple[IO[bytes], bool]:
+    """Open and lock a file, and say whether it was there.
+
+    Raises:
+        UsageError: another process has it.
+    """
+    try:
+        stream, found = part.open("r+b"), True
+    except FileNotFoundError:
+        stream, found = part.open("x+b"), False
+    try:
+        import fcntl
+
+        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        # The lock's last holder may have renamed this very file since it was opened here.
+        ours = part.exists() and os.fstat(stream.fileno()).st_ino == part.stat().st_ino
+    except BlockingIOError:
+        ours = False
+    except (ImportError, OSError):  # Windows, or a file system without locks
+        ours = True
+    if not ours:
+        stream.close()
+        raise _refused(f"another process is writing {part}: wait for it, or choose another name")
+    return stream, found
+
+
+def _refused(message: str) -> UsageError:
+    return UsageError(message, option=_OPTION)
