@@ -6,26 +6,24 @@ from dataclasses import asdict, dataclass, field
 from functools import partial
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
 
 from minilm import convert, optimize, verify
 from minilm.convert import Source
 from minilm.optimize import Exported
+from minilm.pipeline.bundle_files import copy_model_files, toolchain, write_manifest
 from minilm.pipeline.cache import Cache, default_directory
 from minilm.pipeline.card import model_card
-from minilm.pipeline.contents import copy_model_files, toolchain, write_manifest
-from minilm.pipeline.stages import StageResult, Stages
+from minilm.pipeline.output import StageOutput
+from minilm.pipeline.stages import StageResult, StageRunner
 from minilm.pipeline.staging import staged
 from minilm.runtime import integrity
 from minilm.runtime.errors import GateFailed
 from minilm.runtime.extras import require_extra
 from minilm.runtime.manifest import (
-    MANIFEST_NAME,
     REPORT_DIR,
     VARIANTS,
     FileEntry,
     Manifest,
-    Variant,
     read,
 )
 from minilm.verify import Report, golden
@@ -34,6 +32,7 @@ from minilm.verify.reference import PyTorchReference, Reference
 __all__ = ["BuildOptions", "BuildSummary", "build"]
 
 _GRAPH = "export.onnx"
+_CARD = "README.md"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,14 +40,14 @@ class BuildOptions:
     """What to build.
 
     Attributes:
-        model: a directory, a Hub id, or None for the packaged all-MiniLM-L6-v2.
-        output: directory of the bundle; one that stands there is replaced at the end.
-        variants: names, in the order of `VARIANTS`.
-        fresh: run every stage, whatever the cache holds.
-        force: replace a directory that is no bundle too.
-        cache_dir: where finished stages are kept; None for the user's cache directory.
-        verify: whether to compare with PyTorch before the bundle is swapped in.
-        calibration: texts for int8, or None for the project's own.
+        model: Directory or Hub id of the weights; None for the packaged all-MiniLM-L6-v2.
+        output: Directory of the bundle; a bundle that is there is replaced at the end.
+        variants: Names of the variants to build, in the order of `VARIANTS`.
+        fresh: Whether to run every stage, whatever the cache holds.
+        force: Whether to replace a directory that is not a bundle, too.
+        cache_dir: Directory of the stage cache; None for the user's cache directory.
+        verify: Whether to compare with PyTorch before the bundle is swapped in.
+        calibration: Calibration texts for int8; None for the project's own.
     """
 
     model: str | None = None
@@ -66,10 +65,10 @@ class BuildSummary:
     """What was built.
 
     Attributes:
-        output: directory of the bundle.
-        stages: in the order in which they ran.
-        files: what the manifest covers.
-        report: the verification, or None where it was left out.
+        output: Directory of the bundle.
+        stages: Stages in the order in which they ran.
+        files: Files that the manifest covers.
+        report: Report of the verification, or None where it was skipped.
     """
 
     output: Path
@@ -84,8 +83,8 @@ def build(
     """Build a bundle and swap it in.
 
     Args:
-        options: what to build.
-        on_progress: gets the name of each stage before it starts.
+        options: What to build.
+        on_progress: Callback that gets the name of each stage before it starts.
 
     Raises:
         SourceError: the weights are missing or not what they should be.
@@ -99,17 +98,37 @@ def build(
         versions = toolchain()
     cache = Cache(options.cache_dir or default_directory())
     with staged(options.output, force=options.force) as work:
-        stages = Stages(work=work, cache=cache, fresh=options.fresh, on_progress=on_progress)
-        manifest, report = _fill(stages, source, options, versions)
+        runner = StageRunner(work=work, cache=cache, fresh=options.fresh, on_progress=on_progress)
+        manifest, report = _fill(runner, source, options, versions)
     return BuildSummary(
-        output=options.output, stages=tuple(stages.done), files=manifest.files, report=report
+        output=options.output, stages=tuple(runner.done), files=manifest.files, report=report
     )
 
 
 def _fill(
-    stages: Stages, source: Source, options: BuildOptions, versions: dict[str, str]
+    runner: StageRunner, source: Source, options: BuildOptions, versions: dict[str, str]
 ) -> tuple[Manifest, Report | None]:
-    work = stages.work
+    work = runner.work
+    outputs = _build_variants(runner, source, options, versions)
+    variants = [output.variant for output in outputs if output.variant is not None]
+    outputs.append(
+        runner.run("model files", lambda: StageOutput.of(work, copy_model_files(source, work)))
+    )
+    reference = PyTorchReference(options.model)
+    outputs.append(runner.run("golden vectors", partial(_write_golden, work, reference)))
+    files = [file for output in outputs for file in output.files]
+    manifest = write_manifest(source, variants, files, work)
+    report = None
+    if options.verify:
+        report = _verify(runner, reference)
+    manifest = runner.run("manifest", partial(_finish, source, manifest, report, work))
+    return manifest, report
+
+
+def _build_variants(
+    runner: StageRunner, source: Source, options: BuildOptions, versions: dict[str, str]
+) -> list[StageOutput]:
+    work = runner.work
     made_from = {
         "weights": source.weights_sha256,
         "architecture": asdict(source.architecture),
@@ -117,56 +136,49 @@ def _fill(
         "toolchain": versions,
         "code": _code(),
     }
-    stages.run("export", lambda: _export(source, work), key=made_from)
+    runner.run_cached("export", partial(_export, source, work), key=made_from)
     exported = Exported(
         graph=work / _GRAPH,
         tokenizer=source.directory / "tokenizer.json",
         **asdict(source.architecture),
     )
     corpus = options.calibration
-    variants = []
+    outputs = []
     for name in options.variants:
         key = {**made_from, "calibration": corpus} if name.endswith("/int8") else made_from
-        result = stages.run(name, partial(_variant, exported, name, work, corpus), key=key)
-        variants.append(Variant.from_data(result["variant"]))
+        stage = partial(_build_variant, exported, name, work, corpus)
+        outputs.append(runner.run_cached(name, stage, key=key))
     (work / _GRAPH).unlink()
-    stages.run("model files", lambda: {"files": copy_model_files(source, work)})
-    reference = PyTorchReference(options.model)
-    stages.run("golden vectors", partial(_golden, work, reference))
-    report = _judge(stages, source, variants, reference) if options.verify else None
-    stages.run("manifest", lambda: _finish(source, variants, work, report))
-    return read(work), report
+    return outputs
 
 
-def _export(source: Source, work: Path) -> dict[str, Any]:
+def _export(source: Source, work: Path) -> StageOutput:
     convert.export(source, work / _GRAPH)
-    return {"files": [_GRAPH]}
+    return StageOutput.of(work, [_GRAPH])
 
 
-def _variant(
+def _build_variant(
     exported: Exported, name: str, work: Path, corpus: Sequence[str] | None
-) -> dict[str, Any]:
+) -> StageOutput:
     variant = optimize.build_variant(exported, name, work, corpus)
-    return {"files": list(variant.files), "variant": asdict(variant)}
+    return StageOutput.of(work, variant.files, variant)
 
 
-def _judge(
-    stages: Stages, source: Source, variants: Sequence[Variant], reference: Reference
-) -> Report:
+def _write_golden(work: Path, reference: Reference) -> StageOutput:
+    golden.write(work, reference)
+    return StageOutput.of(work, [golden.GOLDEN_NAME])
+
+
+def _verify(runner: StageRunner, reference: Reference) -> Report:
     """Compare with the original; with one thread, so that the card's figures are the same again."""
-    work = stages.work
-    write_manifest(source, variants, work)
-    found: list[Report] = []
 
-    def compare() -> dict[str, Any]:
-        def step(line: str) -> None:
-            stages.on_progress(f"verify: {line}")
+    def step(line: str) -> None:
+        runner.on_progress(f"verify: {line}")
 
-        found.append(verify.verify_bundle(work, against=reference, threads=1, on_progress=step))
-        return {"files": []}
-
-    stages.run("verify", compare)
-    report = found[0]
+    report = runner.run(
+        "verify",
+        lambda: verify.verify_bundle(runner.work, against=reference, threads=1, on_progress=step),
+    )
     if not report.passed:
         failed = "; ".join(
             f"{place}, gate {gate.name}: {gate.figure:.6g}, must be {gate.comparison} "
@@ -174,22 +186,19 @@ def _judge(
             for place, gate in report.failures
         )
         raise GateFailed(f"the build is not the original's equal and was not kept: {failed}")
-    verify.write_reports(report, work / REPORT_DIR)
+    verify.write_reports(report, runner.work / REPORT_DIR)
     return report
 
 
-def _golden(work: Path, reference: Reference) -> dict[str, Any]:
-    golden.write(work, reference)
-    return {"files": ["golden.npz"]}
-
-
-def _finish(
-    source: Source, variants: Sequence[Variant], work: Path, report: Report | None
-) -> dict[str, Any]:
-    manifest = write_manifest(source, variants, work)
-    (work / "README.md").write_text(model_card(manifest, report), encoding="utf-8", newline="\n")
-    integrity.check(work, write_manifest(source, variants, work), "full")
-    return {"files": ["README.md", MANIFEST_NAME]}
+def _finish(source: Source, manifest: Manifest, report: Report | None, work: Path) -> Manifest:
+    """Add the model card, and write the manifest once more with it."""
+    card = model_card(manifest, report)
+    (work / _CARD).write_text(card, encoding="utf-8", newline="\n")
+    files = [*manifest.files, *StageOutput.of(work, [_CARD]).files]
+    manifest = write_manifest(source, manifest.variants, files, work)
+    # A verification has hashed every file already.
+    integrity.check(work, manifest, "full" if report is None else "sizes")
+    return read(work)
 
 
 def _sha256(path: Path) -> str:

@@ -7,85 +7,129 @@ import logging
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator
+from dataclasses import fields, is_dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, get_args, get_type_hints
 
-__all__ = ["Cache", "default_directory"]
+from minilm.pipeline.output import StageOutput
+from minilm.runtime.errors import ToolkitError
+from minilm.runtime.extras import require_extra
+
+__all__ = ["Cache", "default_directory", "schema_of"]
 
 _log = logging.getLogger(__name__)
-_RESULT = "result.json"
+_RESULT: Final = "result.json"
+_BAD_ENTRY: Final = (
+    OSError,
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    RecursionError,
+    ToolkitError,
+)
+"""Errors of reading an entry that is damaged, cut short or from another version."""
 
 
-def default_directory() -> Path:
-    """`$MINILM_CACHE`, or `minilm-toolkit` in the user's cache directory (XDG Base Directory)."""
+def default_directory() -> Path | None:
+    """`$MINILM_CACHE`, or `minilm-toolkit` in the user's cache directory; None without a home."""
     named = os.environ.get("MINILM_CACHE")
     if named:
         return Path(named)
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "minilm-toolkit"
+    with require_extra("build", "Building a bundle"):
+        import platformdirs
+    found = platformdirs.user_cache_path("minilm-toolkit", appauthor=False)
+    return found if found.is_absolute() else None
 
 
 class Cache:
-    """A directory of stage results, each under the SHA-256 of its key.
+    """A directory of stage outputs, each under the SHA-256 of its key.
 
-    A damaged entry counts as absent. An entry that cannot be written is reported in the log and
-    costs the next build time, not this one its result.
+    The key also covers the schema of `StageOutput`, so that a version with other fields never
+    reads this one's entries. A damaged entry counts as absent. An entry that cannot be written is
+    reported in the log and costs the next build time, not this one its output.
     """
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path | None) -> None:
+        """Use `directory`, which is made when it is first needed; with None nothing is kept."""
         self._directory = directory
+        if directory is None:
+            _log.warning("there is no home directory: no stage is kept; set MINILM_CACHE")
 
-    def get(self, name: str, key: object, work: Path) -> dict[str, Any] | None:
-        """Copy a stage's files into `work` and give its result, or None where there is none."""
-        entry = self._entry(name, key)
-        try:
-            result: dict[str, Any] = json.loads((entry / _RESULT).read_text("utf-8"))
-            for path, digest in result["files"].items():
-                if _sha256(entry / path) != digest:
-                    return None
-            for path in result["files"]:
-                (work / path).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(entry / path, work / path)
-        except (OSError, ValueError, KeyError, AttributeError):
+    def get(self, name: str, key: object, work: Path) -> StageOutput | None:
+        """Copy a stage's files into `work` and give its output, or None where there is none."""
+        if self._directory is None:
             return None
+        entry = self._entry(self._directory, name, key)
+        try:
+            output = StageOutput.from_json((entry / _RESULT).read_text("utf-8"))
+            contents = {file.path: (entry / file.path).read_bytes() for file in output.files}
+        except _BAD_ENTRY:
+            return None
+        if any(
+            hashlib.sha256(contents[file.path]).hexdigest() != file.sha256 for file in output.files
+        ):
+            return None
+        for path, content in contents.items():
+            (work / path).parent.mkdir(parents=True, exist_ok=True)
+            (work / path).write_bytes(content)
         with contextlib.suppress(OSError):
             os.utime(entry)
-        return result
+        return output
 
-    def put(self, name: str, key: object, work: Path, result: dict[str, Any]) -> None:
-        """Keep a stage's files and result; `result["files"]` lists the paths below `work`."""
-        entry = self._entry(name, key)
+    def put(self, name: str, key: object, work: Path, output: StageOutput) -> None:
+        """Keep the output of a stage with its files, which are below `work`."""
+        if self._directory is None:
+            return
+        entry = self._entry(self._directory, name, key)
         try:
             entry.parent.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(dir=entry.parent, prefix=".new-") as scratch:
                 made = Path(scratch) / "entry"
-                for path in result["files"]:
-                    (made / path).parent.mkdir(parents=True, exist_ok=True)
-                    shutil.copyfile(work / path, made / path)
-                result["files"] = {path: _sha256(made / path) for path in result["files"]}
-                made.mkdir(parents=True, exist_ok=True)
-                (made / _RESULT).write_text(json.dumps(result), encoding="utf-8")
+                made.mkdir()
+                for file in output.files:
+                    (made / file.path).parent.mkdir(parents=True, exist_ok=True)
+                    shutil.copyfile(work / file.path, made / file.path)
+                (made / _RESULT).write_text(output.to_json(), encoding="utf-8")
                 shutil.rmtree(entry, ignore_errors=True)
                 made.replace(entry)
-            self._drop_older(entry)
+            _drop_older(entry)
         except OSError as error:
             _log.warning("stage %s is not kept for the next build: %s", name, error)
 
-    def _entry(self, name: str, key: object) -> Path:
-        text = json.dumps([name, key], sort_keys=True)
+    @staticmethod
+    def _entry(directory: Path, name: str, key: object) -> Path:
+        text = json.dumps([name, key, schema_of(StageOutput)], sort_keys=True)
         digest = hashlib.sha256(text.encode()).hexdigest()
-        return self._directory / f"{name.replace('/', '-')}-{digest[:32]}"
-
-    def _drop_older(self, entry: Path, keep: int = 4) -> None:
-        """Keep the few entries of a stage that were used last."""
-        stage = entry.name.rsplit("-", 1)[0]
-        entries = sorted(
-            self._directory.glob(f"{stage}-*"), key=lambda path: path.stat().st_mtime, reverse=True
-        )
-        for old in entries[keep:]:
-            shutil.rmtree(old, ignore_errors=True)
+        return directory / f"{name.replace('/', '-')}-{digest[:32]}"
 
 
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def schema_of(kind: type) -> dict[str, Any]:
+    """Fields of a dataclass: name to its type and the schemas of the dataclasses in that type."""
+    hints = get_type_hints(kind)
+    return {
+        field.name: [
+            str(hints[field.name]),
+            [schema_of(part) for part in _parts(hints[field.name]) if is_dataclass(part)],
+        ]
+        for field in fields(kind)
+    }
+
+
+def _parts(hint: Any) -> Iterator[type]:
+    """The types that a type hint is put together from, at any depth."""
+    if isinstance(hint, type):
+        yield hint
+    for argument in get_args(hint):
+        yield from _parts(argument)
+
+
+def _drop_older(entry: Path, keep: int = 4) -> None:
+    """Keep the few entries of a stage that were used last."""
+    stage = entry.name.rsplit("-", 1)[0]
+    entries = sorted(
+        entry.parent.glob(f"{stage}-*"), key=lambda path: path.stat().st_mtime, reverse=True
+    )
+    for old in entries[keep:]:
+        shutil.rmtree(old, ignore_errors=True)

@@ -1,5 +1,6 @@
 """Whole builds: what is in a bundle, what fails, and that the bytes are the same again."""
 
+import importlib
 import json
 import os
 import shutil
@@ -9,15 +10,19 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from minilm.pipeline import BuildOptions, build
+from minilm.pipeline import output as output_module
 from minilm.runtime import load
 from minilm.runtime.errors import BuildFailed, GateFailed, SourceError
-from minilm.runtime.manifest import VARIANTS, read
+from minilm.runtime.manifest import VARIANTS, FileEntry, Manifest, read
 
 from tests.tiny import DIMENSION, MAX_TOKENS, write_tiny_model
+
+build_module = importlib.import_module("minilm.pipeline.build")  # the package has the function
 
 TOOLKIT = str(Path(sys.executable).with_name("toolkit"))
 
@@ -153,6 +158,34 @@ def test_second_build_reuses_stages(
     calibrated = replace(options, calibration=tuple(f"text {n}" for n in range(40)))
     reused = {stage.name for stage in build(calibrated).stages if stage.reused}
     assert reused == {"export", "cpu/fp32", "openvino/bf16", "cuda/fp16"}
+
+
+def test_each_file_is_hashed_once_and_the_manifest_written_twice(
+    tiny_bundle: Path, tiny_model: Path, tiny_cache: Path, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    hashed, written = list[str](), list[int]()
+    describe, write_manifest = output_module._describe, build_module.write_manifest
+
+    def count_hash(work: Path, path: str) -> FileEntry:
+        hashed.append(path)
+        return describe(work, path)
+
+    def count_manifest(*arguments: Any) -> Manifest:
+        manifest: Manifest = write_manifest(*arguments)
+        written.append(len(manifest.files))
+        return manifest
+
+    monkeypatch.setattr(output_module, "_describe", count_hash)
+    monkeypatch.setattr(build_module, "write_manifest", count_manifest)
+    options = BuildOptions(
+        model=str(tiny_model), output=tmp_path / "bundle", cache_dir=tiny_cache, verify=False
+    )
+    summary = build(options)
+    # Files of reused stages come with the hash that the cache compared them by.
+    reused = {path for paths in VARIANTS.values() for path in paths}
+    assert sorted(hashed) == sorted({file.path for file in summary.files} - reused)
+    assert written == [len(summary.files) - 1, len(summary.files)]
 
 
 def test_failed_gate_keeps_what_stood_there(

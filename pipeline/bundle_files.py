@@ -1,9 +1,8 @@
 """What a bundle holds beside the graphs: the model's own files, the licence, the manifest."""
 
-import hashlib
 import importlib.metadata
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterable
 from importlib.resources import files
 from pathlib import Path
 from typing import Final
@@ -12,7 +11,6 @@ from minilm.convert import DEFAULT_MODEL, Source
 from minilm.runtime.errors import SourceError
 from minilm.runtime.manifest import (
     MANIFEST_NAME,
-    REPORT_DIR,
     FileEntry,
     Manifest,
     ModelInfo,
@@ -83,8 +81,17 @@ def toolchain() -> dict[str, str]:
     return {name: importlib.metadata.version(name) for name in _TOOLCHAIN}
 
 
-def write_manifest(source: Source, variants: Sequence[Variant], bundle: Path) -> Manifest:
-    """Describe `bundle` as it stands, but for the manifest itself and `report/`."""
+def write_manifest(
+    source: Source, variants: Iterable[Variant], files: Iterable[FileEntry], bundle: Path
+) -> Manifest:
+    """Write the manifest of a bundle that holds `files`.
+
+    Args:
+        source: Weights that the bundle is made from.
+        variants: Variants of the bundle, in the order of `VARIANTS`.
+        files: Entries of all files but the manifest and those of `report/`.
+        bundle: Directory of the bundle.
+    """
     shape = source.architecture
     manifest = Manifest(
         model=ModelInfo(
@@ -96,20 +103,9 @@ def write_manifest(source: Source, variants: Sequence[Variant], bundle: Path) ->
             pooling=shape.pooling,
             normalized=shape.normalized,
         ),
-        files=tuple(_entry(bundle, path) for path in _covered(bundle)),
+        files=tuple(sorted(files, key=lambda entry: entry.path)),
         variants=tuple(variants),
         toolchain=toolchain(),
     )
     (bundle / MANIFEST_NAME).write_text(manifest.to_json(), encoding="utf-8", newline="\n")
     return manifest
-
-
-def _covered(bundle: Path) -> list[str]:
-    paths = (path.relative_to(bundle).as_posix() for path in bundle.rglob("*") if path.is_file())
-    return sorted(p for p in paths if p != MANIFEST_NAME and not p.startswith(f"{REPORT_DIR}/"))
-
-
-def _entry(bundle: Path, path: str) -> FileEntry:
-    with (bundle / path).open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return FileEntry(path=path, bytes=(bundle / path).stat().st_size, sha256=digest)
