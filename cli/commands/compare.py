@@ -68,12 +68,13 @@ def command(  # noqa: PLR0913 - one parameter an option
         )
     _check_markdown(markdown, as_json=as_json)
     from minilm.cli.console import print_json, steps
+    from minilm.runtime.files import write_atomically
     from minilm.verify import compare
 
     with steps(logged=False) as step:
         found = compare(before, after or before, pairs=pairs, threads=threads, on_progress=step)
         if markdown is not None and markdown != _STDOUT:
-            _write(markdown, found.to_markdown())
+            write_atomically(markdown, found.to_markdown())
     if as_json:
         print_json(json.loads(found.to_json()))
     elif markdown == _STDOUT:
@@ -116,16 +117,6 @@ def _check_markdown(path: Path | None, *, as_json: bool) -> None:
         raise typer.BadParameter(f"{path}: there is no directory {path.parent}", param_hint=hint)
     if not os.access(path.parent, os.W_OK):
         raise typer.BadParameter(f"{path}: {path.parent} is not writable", param_hint=hint)
-
-
-def _write(path: Path, text: str) -> None:
-    """Write the file whole, or not at all."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        part.write_text(text, encoding="utf-8", newline="\n")
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def _print(found: "Comparison", *, one_bundle: bool) -> None:

@@ -74,13 +74,14 @@ def command(  # noqa: PLR0913 - one parameter an option
 def _explain(exported: "Exported", corpus: tuple[str, ...] | None, output: Path) -> None:
     from minilm import optimize
     from minilm.cli.console import print_table, steps
+    from minilm.runtime.files import write_atomically
 
     with steps() as step:
         step("measuring each layer")
         layers, picture = optimize.explain(exported, corpus)
     output.mkdir(parents=True, exist_ok=True)
     path = output / "layers.svg"
-    path.write_text(picture, encoding="utf-8", newline="\n")
+    write_atomically(path, picture)
     print_table(
         f"static int8, openvino/int8 and cuda/int8; picture: {path}",
         ("layer", "mean loss", "worst loss", "cost", "precision"),
