@@ -26,8 +26,8 @@ __all__ = ["command"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Yardstick:
-    """What a bundle is held against. `flattened` turns each field into an option."""
+class ReferenceOptions:
+    """Options of the comparison. `flattened` turns each field into an option."""
 
     against: Annotated[
         str | None,
@@ -68,8 +68,8 @@ class Yardstick:
         int | None, typer.Option("--threads", min=1, help="Default: all that are allowed.")
     ] = None
 
-    def judge(self, bundle: Path, variants: list[str] | None) -> "Report":
-        """Judge a bundle, or a directory of another tool's.
+    def verify(self, bundle: Path, variants: list[str] | None) -> "Report":
+        """Verify a bundle, or a directory of another tool's.
 
         Raises:
             typer.BadParameter: a variant is unknown.
@@ -81,13 +81,13 @@ class Yardstick:
         from minilm.cli.console import steps
 
         policy = verify.BUILT_IN if self.policy is None else verify.load_policy(self.policy)
-        judge = (
+        verify_it = (
             partial(verify.verify_foreign, graphs=_graphs(bundle, variants))
             if foreign
             else partial(verify.verify_bundle, variants=names)
         )
         with steps(logged=False) as step:
-            return judge(
+            return verify_it(
                 bundle,
                 against=self.against,
                 threads=self.threads,
@@ -112,13 +112,14 @@ def command(
             f"{', '.join(VARIANTS)}. Of a directory that another tool wrote: paths of its graphs.",
         ),
     ] = None,
-    yardstick: Yardstick,
+    reference: ReferenceOptions,
     reports: ReportOptions,
     as_json: JsonOption = False,
 ) -> None:
     """Compare every variant of a bundle with the original. Exit code 1 if a gate fails.
 
-    A directory in the Hugging Face layout that another tool wrote is judged too: name its graph.
+    A directory in the Hugging Face layout that another tool wrote can be verified too:
+    name its graph.
     `toolkit -v verify` prints every threshold.
 
     \b
@@ -129,7 +130,7 @@ def command(
       toolkit verify path/to/dir --variant onnx/model_qint8_avx512_vnni.onnx
     """
     reports.check(bundle)
-    report = yardstick.judge(bundle, variants)
+    report = reference.verify(bundle, variants)
     reports.write(report)
     from minilm.cli.console import logging_on, print_json
 
@@ -137,7 +138,7 @@ def command(
         print_json(json.loads(report.to_json()))
     else:
         print_report(report, str(bundle))
-        if yardstick.policy is not None or logging_on():
+        if reference.policy is not None or logging_on():
             print_policy(report)
     if not report.passed:
         raise GateFailed(f"{bundle} is not the original's equal: {_failed(report)}")
@@ -156,7 +157,7 @@ def _graphs(directory: Path, asked: Iterable[str] | None) -> list[str]:
         found = find_graphs(directory)
         raise InvalidArtifact(
             f"{directory} has no {MANIFEST_NAME}: it is not a bundle that `toolkit build` made; "
-            f"to judge what another tool made, name a graph: --variant {found[0]}"
+            f"to verify what another tool made, name a graph: --variant {found[0]}"
             + (f" (others: {', '.join(found[1:])})" if found[1:] else "")
         )
     return list(dict.fromkeys(names))

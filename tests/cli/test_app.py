@@ -2,30 +2,16 @@
 
 import json
 import logging
-import subprocess
-import sys
 from pathlib import Path
 
 import minilm.cli.commands
 import pytest
-from minilm.cli.app import COMMANDS, app
+from minilm.cli.app import COMMANDS
 from minilm.cli.logs import configure
 from minilm.runtime import errors
 from minilm.runtime.manifest import VARIANTS
-from typer.testing import CliRunner
 
-RUN = "import sys; from minilm.cli import main; sys.exit(main())"
-
-
-def toolkit(*arguments: str, code: str = RUN, stdin: str = "") -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-c", code, *arguments],
-        input=stdin,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
+from tests.support.cli import RUN, run_toolkit, toolkit
 
 
 def all_errors() -> list[type[errors.ToolkitError]]:
@@ -51,13 +37,13 @@ def test_every_module_with_a_command_is_in_the_table() -> None:
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_help_has_an_example(name: str) -> None:
-    result = CliRunner().invoke(app, [name, "--help"])
+    result = toolkit(name, "--help")
     assert result.exit_code == 0
     assert f"  Example:\n    toolkit {name}" in result.stdout
 
 
 def test_help_lists_the_commands_in_order() -> None:
-    result = CliRunner().invoke(app, ["--help"])
+    result = toolkit("--help")
     assert result.exit_code == 0
     listed = result.stdout.partition("Commands:\n")[2].splitlines()
     assert tuple(
@@ -66,13 +52,13 @@ def test_help_lists_the_commands_in_order() -> None:
 
 
 def test_version() -> None:
-    result = toolkit("--version")
+    result = run_toolkit("--version")
     assert (result.returncode, result.stderr) == (0, "")
     assert result.stdout.startswith("minilm-toolkit ")
 
 
 def test_an_unknown_command_lists_the_known_ones() -> None:
-    result = CliRunner().invoke(app, ["embd"])
+    result = toolkit("embd")
     assert result.exit_code == 2
     assert f"no command 'embd'; there are: {', '.join(COMMANDS)}" in result.stderr
 
@@ -89,7 +75,7 @@ def test_an_unknown_command_lists_the_known_ones() -> None:
     ],
 )
 def test_an_unknown_choice_lists_the_known_ones(arguments: list[str], known: list[str]) -> None:
-    result = CliRunner().invoke(app, arguments)
+    result = toolkit(*arguments)
     assert result.exit_code == 2
     assert result.stdout == ""
     for name in known:
@@ -101,39 +87,39 @@ def test_each_error_has_its_exit_code(
     error: type[errors.ToolkitError], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     replace_doctor(monkeypatch, error("what happened"))
-    result = CliRunner().invoke(app, ["doctor"])
+    result = toolkit("doctor")
     assert (result.exit_code, result.stdout) == (error.exit_code, "")
     assert result.stderr == "error: what happened\n"
 
 
 def test_a_failed_write_names_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
     replace_doctor(monkeypatch, OSError(28, "No space left on device", "vectors.npy"))
-    result = CliRunner().invoke(app, ["doctor"])
+    result = toolkit("doctor")
     assert result.exit_code == 74
     assert result.stderr == "error: No space left on device: vectors.npy\n"
 
 
 def test_ctrl_c_ends_with_130(monkeypatch: pytest.MonkeyPatch) -> None:
     replace_doctor(monkeypatch, KeyboardInterrupt())
-    result = CliRunner().invoke(app, ["doctor"])
+    result = toolkit("doctor")
     assert (result.exit_code, result.stderr) == (130, "error: interrupted\n")
 
 
 def test_a_mistake_of_ours_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
     replace_doctor(monkeypatch, ZeroDivisionError("ours"))
-    result = CliRunner().invoke(app, ["doctor"])
+    result = toolkit("doctor")
     assert isinstance(result.exception, ZeroDivisionError)
 
 
 @pytest.mark.parametrize("missing", ["typer", "rich"])
 def test_without_the_extra_it_says_what_to_install(missing: str) -> None:
-    result = toolkit("--version", code=f"import sys; sys.modules[{missing!r}] = None\n{RUN}")
+    result = run_toolkit("--version", code=f"import sys; sys.modules[{missing!r}] = None\n{RUN}")
     assert (result.returncode, result.stdout) == (4, "")
     assert 'pip install "minilm-toolkit[cli]"' in result.stderr
 
 
 def test_a_missing_bundle_exits_with_3() -> None:
-    result = toolkit("inspect", "absent-bundle")
+    result = run_toolkit("inspect", "absent-bundle")
     assert (result.returncode, result.stdout) == (3, "")
     assert result.stderr.startswith("error: no bundle at absent-bundle")
 
@@ -148,7 +134,7 @@ print("loaded:", *sorted(set(sys.modules) & {{"torch", "rich", "onnx", "onnxrunt
 folder = "minilm.cli.commands"
 print("commands:", *(name for name in {COMMANDS!r} if f"{{folder}}.{{name}}" in sys.modules))
 """
-    lines = toolkit(code=code).stdout.splitlines()
+    lines = run_toolkit(code=code).stdout.splitlines()
     assert lines[-2] == "loaded:"
     assert lines[-1] == f"commands: {name}"
 

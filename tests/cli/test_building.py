@@ -6,17 +6,12 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from minilm.cli.app import app
 from minilm.cli.commands.build import output_for
 from minilm.pipeline import BuildOptions, BuildSummary, StageResult
 from minilm.runtime.manifest import VARIANTS, FileEntry
-from typer.testing import CliRunner, Result
 
-from tests.cli.samples import REPORT
-
-
-def toolkit(*arguments: str | Path) -> Result:
-    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+from tests.support.cli import toolkit
+from tests.support.reports import REPORT
 
 
 @pytest.fixture

@@ -11,18 +11,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from minilm.cli.app import app
 from minilm.runtime import load
 from minilm.runtime.manifest import VARIANTS, read
 from numpy.typing import NDArray
-from typer.testing import CliRunner, Result
+from typer.testing import Result
+
+from tests.support.cli import toolkit
 
 Vectors = NDArray[np.float32]
 CPU = ("--target", "cpu", "--precision", "fp32")
-
-
-def toolkit(*arguments: str | Path, stdin: str | None = None) -> Result:
-    return CliRunner().invoke(app, [str(argument) for argument in arguments], input=stdin)
 
 
 @pytest.fixture(scope="session")

@@ -6,14 +6,10 @@ import shutil
 from pathlib import Path
 
 import pytest
-from minilm.cli.app import app
 from minilm.runtime.manifest import MANIFEST_NAME
 from minilm.verify import Report
-from typer.testing import CliRunner, Result
 
-
-def toolkit(*arguments: str | Path) -> Result:
-    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+from tests.support.cli import toolkit
 
 
 @pytest.fixture
@@ -222,7 +218,7 @@ def test_a_bundle_without_its_manifest_does_not_pass_as_foreign(foreign: Path) -
     assert (result.exit_code, result.stdout) == (3, "")
     assert result.stderr == (
         f"error: {foreign} has no manifest.json: it is not a bundle that `toolkit build` made; "
-        "to judge what another tool made, name a graph: --variant onnx/model.onnx "
+        "to verify what another tool made, name a graph: --variant onnx/model.onnx "
         "(others: onnx/model_int8.onnx)\n"
     )
 

@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 from minilm.bulk import checkpoint as module
 from minilm.bulk.writers import WRITERS
-from minilm.cli.app import app
-from typer.testing import CliRunner, Result
+from typer.testing import Result
+
+from tests.support.cli import toolkit
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="no process can be killed there")
 
@@ -102,7 +103,7 @@ def test_memory_does_not_grow_with_the_file(suffix: str, tiny_bundle: Path, tmp_
 
 
 def embed(*arguments: str | Path, stdin: bytes | None = None) -> Result:
-    return CliRunner().invoke(app, ["embed", *map(str, arguments)], input=stdin)
+    return toolkit("embed", *arguments, stdin=stdin)
 
 
 def test_embed_goes_on_from_standard_input_and_counts_what_was_cut(

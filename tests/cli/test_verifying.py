@@ -7,16 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from minilm.cli.app import app
 from minilm.cli.report_output import FORMATS
 from minilm.verify import BUILT_IN, REPORT_FORMATS, Report
-from typer.testing import CliRunner, Result
 
-from tests.cli.samples import FAILED, GATE, REPORT
-
-
-def toolkit(*arguments: str | Path) -> Result:
-    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+from tests.support.cli import toolkit
+from tests.support.reports import FAILED, GATE, REPORT
 
 
 @pytest.fixture
