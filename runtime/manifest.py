@@ -17,6 +17,7 @@ __all__ = [
     "MANIFEST_NAME",
     "REPORT_DIR",
     "VARIANTS",
+    "EncoderConfig",
     "FileEntry",
     "Manifest",
     "ModelInfo",
@@ -43,6 +44,27 @@ VARIANTS: Final[Mapping[str, tuple[str, ...]]] = {
     "cuda/int8": ("onnx/model_int8_qdq.onnx",),
 }
 """Name of each variant and where its files stand in a bundle; the first is the one to open."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class EncoderConfig:
+    """Numbers of a BERT-family sentence encoder.
+
+    Attributes:
+        layers: Number of encoder layers.
+        heads: Number of attention heads of each layer.
+        dimension: Elements of a token's and of a sentence's vector.
+        max_tokens: Tokens of the longest input, [CLS] and [SEP] included.
+        pooling: Either "mean" or "cls".
+        normalized: Whether sentence vectors are scaled to unit length.
+    """
+
+    layers: int
+    heads: int
+    dimension: int
+    max_tokens: int
+    pooling: str
+    normalized: bool
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -49,8 +49,8 @@ def command(  # noqa: PLR0913 - one parameter an option
     source = convert.resolve(model)
     exported = optimize.Exported(
         graph=graph,
-        tokenizer=source.directory / "tokenizer.json",
-        **asdict(source.architecture),
+        tokenizer=source.tokenizer,
+        **asdict(source.config),
     )
     if explain:
         _explain(exported, corpus, output)

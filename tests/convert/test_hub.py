@@ -85,7 +85,7 @@ def run(model: str, endpoint: str, home: Path) -> subprocess.CompletedProcess[st
         "    source = resolve(sys.argv[1])\n"
         "except SourceError as error:\n"
         "    sys.exit(f'{error.exit_code} {error}')\n"
-        "print(source.id, source.revision, source.architecture.dimension)\n"
+        "print(source.id, source.revision, source.config.dimension)\n"
     )
     return subprocess.run(
         [sys.executable, "-c", code, model],

@@ -28,13 +28,13 @@ def test_default_is_the_packaged_model() -> None:
     source = resolve()
     assert source.id == DEFAULT_MODEL
     assert source.weights_sha256 == source_module.DEFAULT_WEIGHTS_SHA256
-    assert source.architecture.max_tokens == 256
-    assert source.architecture.pooling == "mean"
+    assert source.config.max_tokens == 256
+    assert source.config.pooling == "mean"
 
 
 def test_directory_says_its_own_numbers(tiny_model: Path) -> None:
     source = resolve(str(tiny_model))
-    shape = source.architecture
+    shape = source.config
     assert source.id == "tiny-bert"
     assert (shape.layers, shape.heads, shape.dimension) == (LAYERS, HEADS, DIMENSION)
     assert (shape.max_tokens, shape.pooling, shape.normalized) == (MAX_TOKENS, "cls", True)
@@ -96,17 +96,20 @@ def test_unsupported_architecture(
     assert caught.value.exit_code == 5
 
 
-def test_unsupported_module(model: Path) -> None:
+def test_modules_in_another_order(model: Path) -> None:
     modules = json.loads((model / "modules.json").read_text("utf-8"))
-    modules[2]["type"] = "sentence_transformers.models.Dense"
-    (model / "modules.json").write_text(json.dumps(modules), encoding="utf-8")
-    with pytest.raises(SourceError, match=r"lists Transformer, Pooling, Dense; supported is"):
+    (model / "modules.json").write_text(json.dumps(modules[::-1]), encoding="utf-8")
+    with pytest.raises(SourceError, match=r"lists Normalize, Pooling, Transformer; supported is"):
         resolve(str(model))
 
 
-@pytest.mark.parametrize(
-    "file", ["modules.json", "config.json", "sentence_bert_config.json", "1_Pooling/config.json"]
-)
+def test_missing_pooling(model: Path) -> None:
+    shutil.rmtree(model / "1_Pooling")
+    with pytest.raises(SourceError, match="has path '1_Pooling': there is no such folder"):
+        resolve(str(model))
+
+
+@pytest.mark.parametrize("file", ["modules.json", "config.json", "1_Pooling/config.json"])
 def test_missing_description(model: Path, file: str) -> None:
     (model / file).unlink()
     with pytest.raises(SourceError, match="not a sentence-transformers model directory"):
@@ -121,4 +124,4 @@ def test_description_is_not_json(model: Path) -> None:
 
 def test_limit_is_never_over_the_positions(model: Path) -> None:
     edit(model / "sentence_bert_config.json", max_seq_length=100_000)
-    assert resolve(str(model)).architecture.max_tokens == 2 * MAX_TOKENS
+    assert resolve(str(model)).config.max_tokens == 2 * MAX_TOKENS

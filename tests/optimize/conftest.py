@@ -12,6 +12,4 @@ from minilm.optimize import Exported
 def exported(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Exported:
     source = resolve(str(tiny_model))
     graph = export(source, tmp_path_factory.mktemp("portable") / "model.onnx")
-    return Exported(
-        graph=graph, tokenizer=tiny_model / "tokenizer.json", **asdict(source.architecture)
-    )
+    return Exported(graph=graph, tokenizer=tiny_model / "tokenizer.json", **asdict(source.config))
