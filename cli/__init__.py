@@ -10,6 +10,8 @@ import warnings
 from collections.abc import Sequence
 from importlib.util import find_spec
 
+from minilm.cli.signals import Terminated, terminated_as_interrupted
+
 __all__ = ["main"]
 
 
@@ -20,8 +22,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: arguments after the program's name; those of the process if None.
 
     Returns:
-        The exit code: 0, that of a `ToolkitError`, 2 for wrong usage, 74 for a failed read or
-        write, 130 after Ctrl-C.
+        The exit code: 0, that of a `ToolkitError`, or one of `minilm.cli.failures`.
     """
     if any(find_spec(name) is None for name in ("typer", "rich")):
         message = 'the toolkit command needs typer and rich: pip install "minilm-toolkit[cli]"'
@@ -31,12 +32,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     if isinstance(sys.stdout, io.TextIOWrapper):  # a text that the terminal cannot show is no error
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
-        from minilm.cli.app import app
+        with terminated_as_interrupted():
+            from minilm.cli.app import app
 
-        app(list(argv) if argv is not None else None, prog_name="toolkit")
-    except KeyboardInterrupt:  # before a command was running; `minilm.cli.app` has the other case
-        sys.stderr.write("interrupted\n")
-        return 130
+            app(list(argv) if argv is not None else None, prog_name="toolkit")
+    except KeyboardInterrupt as stop:  # before a command was running; `failures` has the other case
+        sys.stderr.write("error: interrupted\n")
+        return stop.exit_code if isinstance(stop, Terminated) else 130
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else int(bool(stop.code))
     return 0

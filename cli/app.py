@@ -1,15 +1,15 @@
-"""The table of commands, and the one place where an error becomes a message and an exit code."""
+"""The table of commands."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib import import_module
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, NoReturn
 
 import typer
-from minilm.runtime.errors import ToolkitError, UsageError
+from minilm.cli.failures import USAGE, flush_output, report
 from typer.core import TyperGroup
 
-__all__ = ["COMMANDS", "IO_ERROR", "app"]
+__all__ = ["COMMANDS", "app"]
 
 COMMANDS: Final = (
     "build",
@@ -23,9 +23,6 @@ COMMANDS: Final = (
     "doctor",
 )
 """Each is a module of `minilm.cli.commands` with a function `command`, imported when invoked."""
-
-IO_ERROR: Final = 74
-"""Exit code of a failed read or write (EX_IOERR of sysexits.h): 1 would read as a failed gate."""
 
 
 class _Commands(TyperGroup):
@@ -45,22 +42,29 @@ class _Commands(TyperGroup):
             ctx.fail(f"no command {cmd_name!r}; there are: {', '.join(COMMANDS)}")
         return None
 
-    def invoke(self, ctx: Any) -> Any:
+    def main(
+        self,
+        args: Sequence[str] | None = None,
+        prog_name: str | None = None,
+        *_: Any,
+        **__: Any,
+    ) -> NoReturn:
+        """Run a command and end the process; `minilm.cli.failures` explains what went wrong."""
+        arguments = sys.argv[1:] if args is None else list(args)
         try:
-            return super().invoke(ctx)
-        except UsageError as error:
-            if error.option is None:
-                _fail(str(error), error.exit_code)
-            raise typer.BadParameter(str(error), param_hint=error.option) from error
-        except ToolkitError as error:
-            _fail(str(error), error.exit_code)
-        except BrokenPipeError:
-            raise  # typer ends quietly: the reader has seen enough
-        except OSError as error:
-            where = f": {error.filename}" if error.filename else ""
-            _fail(f"{error.strerror or error}{where}", IO_ERROR)
-        except KeyboardInterrupt:
-            _fail("interrupted", 130)
+            with self.make_context(prog_name or "toolkit", arguments) as ctx:
+                if not arguments:
+                    typer.echo(ctx.get_help(), err=True)
+                    ctx.exit(USAGE)
+                self.invoke(ctx)
+            code = 0
+        except typer.Exit as stop:
+            code = stop.exit_code
+        except SystemExit:
+            raise
+        except BaseException as error:  # noqa: BLE001 - the one catch at the top
+            code = report(error)
+        sys.exit(flush_output(code))
 
 
 app = typer.Typer(
@@ -68,7 +72,6 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     add_completion=False,
-    no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
@@ -108,8 +111,3 @@ def root(
         from minilm.cli.logs import configure
 
         configure(verbose, as_json=log_json)
-
-
-def _fail(message: str, code: int) -> None:
-    sys.stderr.write(f"error: {message}\n")
-    raise typer.Exit(code)

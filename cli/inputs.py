@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 from minilm.bulk.readers import read_texts
+from minilm.runtime.errors import UsageError
 
 __all__ = ["FieldOption", "texts_or_file"]
 
@@ -25,17 +26,15 @@ def texts_or_file(
     """The texts that a command got, from exactly one of two places.
 
     Raises:
-        typer.BadParameter: texts from both or none.
+        UsageError: texts from both or none.
         ToolkitError: as `read_texts`.
     """
     if texts and source is not None:
-        raise typer.BadParameter("give texts or --input, not both", param_hint="--input")
+        raise UsageError("give texts or --input, not both", option="--input")
     if texts:
         if field is not None:
-            raise typer.BadParameter("applies to --input only", param_hint="--field")
+            raise UsageError("applies to --input only", option="--field")
         return iter(texts)
     if source is None:
-        raise typer.BadParameter(
-            "no text: give some, or --input FILE, or --input - for standard input"
-        )
+        raise UsageError("no text: give some, or --input FILE, or --input - for standard input")
     return read_texts(source, field)

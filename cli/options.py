@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, get_type_hints
 
 import typer
+from minilm.runtime.errors import UsageError
 from minilm.runtime.manifest import VARIANTS, Precision, Target
 
 if TYPE_CHECKING:
@@ -66,13 +67,13 @@ def known_variants(names: Iterable[str] | None) -> tuple[str, ...] | None:
     """The variants asked for, each once, in the order of `VARIANTS`; None if none was named.
 
     Raises:
-        typer.BadParameter: a name is unknown; the message lists the known ones.
+        UsageError: a name is unknown; the message lists the known ones.
     """
     asked = [part.strip() for name in names or () for part in name.split(",")]
     for name in asked:
         if name not in VARIANTS:
-            raise typer.BadParameter(
-                f"no variant {name!r}; known: {', '.join(VARIANTS)}", param_hint="--variants"
+            raise UsageError(
+                f"no variant {name!r}; known: {', '.join(VARIANTS)}", option="--variants"
             )
     return tuple(name for name in VARIANTS if name in asked) or None
 
@@ -110,7 +111,7 @@ class EncoderOptions:
         """Load the encoder.
 
         Raises:
-            typer.BadParameter: `target` has no variant of `precision`.
+            UsageError: `target` has no variant of `precision`.
             ToolkitError: as `minilm.runtime.load`.
         """
         known = [
@@ -120,9 +121,9 @@ class EncoderOptions:
             and self.precision in {None, name.split("/")[1]}
         ]
         if not known:
-            raise typer.BadParameter(
+            raise UsageError(
                 f"no variant {self.target}/{self.precision}; known: {', '.join(VARIANTS)}",
-                param_hint="--precision",
+                option="--precision",
             )
         from minilm.runtime import load
 

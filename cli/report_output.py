@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 from minilm.cli.console import note, print_table, size
+from minilm.runtime.errors import UsageError
 
 if TYPE_CHECKING:
     from minilm.verify import Report, VariantReport
@@ -38,17 +39,17 @@ class ReportOptions:
         """Find out before the work starts whether they can be written.
 
         Raises:
-            typer.BadParameter: an unknown format, or formats without a directory.
+            UsageError: an unknown format, or formats without a directory.
             UsageError: the directory cannot be written, or is in `bundle`.
         """
         for name in self._names():
             if name not in FORMATS:
-                raise typer.BadParameter(
-                    f"no format {name!r}; known: {', '.join(FORMATS)}", param_hint="--report"
+                raise UsageError(
+                    f"no format {name!r}; known: {', '.join(FORMATS)}", option="--report"
                 )
         if self.directory is None:
             if self.formats:
-                raise typer.BadParameter("say where to: --report-dir DIR", param_hint="--report")
+                raise UsageError("say where to: --report-dir DIR", option="--report")
             return
         from minilm.verify.writing import DEFAULT_FORMATS, check_writable
 

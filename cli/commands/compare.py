@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 from minilm.cli.options import JsonOption, known_variants
+from minilm.runtime.errors import UsageError
 
 if TYPE_CHECKING:
     from minilm.verify import Comparison
@@ -62,9 +63,9 @@ def command(  # noqa: PLR0913 - one parameter an option
     """
     pairs = _pairs(variants)
     if after is None and not any(one != other for one, other in pairs or ()):
-        raise typer.BadParameter(
+        raise UsageError(
             "give another bundle, or two variants of this one: --variants cpu/fp32:cpu/int8",
-            param_hint="B",
+            option="B",
         )
     _check_markdown(markdown, as_json=as_json)
     from minilm.cli.console import print_json, steps
@@ -87,7 +88,7 @@ def _pairs(asked: Iterable[str] | None) -> list[tuple[str, str]] | None:
     """Names of variants before and after, each pair once; None if none was named.
 
     Raises:
-        typer.BadParameter: a name is unknown.
+        UsageError: a name is unknown.
     """
     pairs = []
     for part in [part.strip() for name in asked or () for part in name.split(",")]:
@@ -102,21 +103,21 @@ def _check_markdown(path: Path | None, *, as_json: bool) -> None:
     """Find out before the work starts whether Markdown can be written where it was asked for.
 
     Raises:
-        typer.BadParameter: it cannot; the message says why.
+        UsageError: it cannot; the message says why.
     """
     hint = "--markdown"
     if path is None:
         return
     if path == _STDOUT:
         if as_json:
-            raise typer.BadParameter("standard output has JSON already: --json", param_hint=hint)
+            raise UsageError("standard output has JSON already: --json", option=hint)
         return
     if path.is_dir():
-        raise typer.BadParameter(f"{path} is a directory", param_hint=hint)
+        raise UsageError(f"{path} is a directory", option=hint)
     if not path.parent.is_dir():
-        raise typer.BadParameter(f"{path}: there is no directory {path.parent}", param_hint=hint)
+        raise UsageError(f"{path}: there is no directory {path.parent}", option=hint)
     if not os.access(path.parent, os.W_OK):
-        raise typer.BadParameter(f"{path}: {path.parent} is not writable", param_hint=hint)
+        raise UsageError(f"{path}: {path.parent} is not writable", option=hint)
 
 
 def _print(found: "Comparison", *, one_bundle: bool) -> None:

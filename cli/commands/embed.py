@@ -10,6 +10,7 @@ import typer
 from minilm.bulk import VectorSink, check_output, embed_stream, open_output
 from minilm.cli.inputs import FieldOption, texts_or_file
 from minilm.cli.options import EncoderOptions, flattened
+from minilm.runtime.errors import UsageError
 
 if TYPE_CHECKING:
     from minilm.runtime import Encoder
@@ -67,7 +68,7 @@ def command(  # noqa: PLR0913 - one parameter an option
     if output is not None:
         check_output(output)
     elif resume is not None:
-        raise typer.BadParameter("applies to --output only", param_hint="--resume")
+        raise UsageError("applies to --output only", option="--resume")
     stream = texts_or_file(texts, source, field)
     with options.load() as encoder:
         recipe = {"on-long": options.on_long, **_recipe(encoder)}

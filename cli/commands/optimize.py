@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from minilm.cli.options import CalibrationOption, ModelOption, VariantsOption, known_variants
+from minilm.runtime.errors import UsageError
 from minilm.runtime.manifest import VARIANTS
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ def command(  # noqa: PLR0913 - one parameter an option
     """
     names = known_variants(variants) or tuple(VARIANTS)
     if not graph.is_file():
-        raise typer.BadParameter(f"no file {graph}: `toolkit export` makes one", param_hint="GRAPH")
+        raise UsageError(f"no file {graph}: `toolkit export` makes one", option="GRAPH")
     from minilm import convert, optimize
     from minilm.cli.console import print_table, size, steps
 

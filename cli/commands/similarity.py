@@ -8,6 +8,7 @@ import typer
 from minilm.bulk import read_texts, top_matches
 from minilm.cli.inputs import FieldOption
 from minilm.cli.options import EncoderOptions, JsonOption, flattened
+from minilm.runtime.errors import UsageError
 
 __all__ = ["command"]
 
@@ -36,7 +37,7 @@ def command(  # noqa: PLR0913 - one parameter an option
     from minilm.cli.console import print_json, print_table
 
     if (other is None) == (source is None):
-        raise typer.BadParameter("give one more text, or --input FILE: one of the two")
+        raise UsageError("give one more text, or --input FILE: one of the two")
     candidates = iter([other]) if other is not None else read_texts(source or Path(), field)
     with options.load() as encoder:
         matches = top_matches(encoder, text, candidates, top)

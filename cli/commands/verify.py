@@ -72,7 +72,7 @@ class ReferenceOptions:
         """Verify a bundle, or a directory of another tool's.
 
         Raises:
-            typer.BadParameter: a variant is unknown.
+            UsageError: a variant is unknown.
             ToolkitError: as `verify_bundle`, `verify_foreign` and `load_policy`.
         """
         foreign = bundle.is_dir() and not (bundle / MANIFEST_NAME).is_file()

@@ -8,21 +8,9 @@ import minilm.cli.commands
 import pytest
 from minilm.cli.app import COMMANDS
 from minilm.cli.logs import configure
-from minilm.runtime import errors
 from minilm.runtime.manifest import VARIANTS
 
 from tests.support.cli import RUN, run_toolkit, toolkit
-
-
-def all_errors() -> list[type[errors.ToolkitError]]:
-    return [getattr(errors, name) for name in errors.__all__ if name != "ToolkitError"]
-
-
-def replace_doctor(monkeypatch: pytest.MonkeyPatch, raised: BaseException) -> None:
-    def command() -> None:
-        raise raised
-
-    monkeypatch.setattr("minilm.cli.commands.doctor.command", command)
 
 
 def test_public_surface() -> None:
@@ -80,35 +68,6 @@ def test_an_unknown_choice_lists_the_known_ones(arguments: list[str], known: lis
     assert result.stdout == ""
     for name in known:
         assert name in result.stderr
-
-
-@pytest.mark.parametrize("error", all_errors())
-def test_each_error_has_its_exit_code(
-    error: type[errors.ToolkitError], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    replace_doctor(monkeypatch, error("what happened"))
-    result = toolkit("doctor")
-    assert (result.exit_code, result.stdout) == (error.exit_code, "")
-    assert result.stderr == "error: what happened\n"
-
-
-def test_a_failed_write_names_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
-    replace_doctor(monkeypatch, OSError(28, "No space left on device", "vectors.npy"))
-    result = toolkit("doctor")
-    assert result.exit_code == 74
-    assert result.stderr == "error: No space left on device: vectors.npy\n"
-
-
-def test_ctrl_c_ends_with_130(monkeypatch: pytest.MonkeyPatch) -> None:
-    replace_doctor(monkeypatch, KeyboardInterrupt())
-    result = toolkit("doctor")
-    assert (result.exit_code, result.stderr) == (130, "error: interrupted\n")
-
-
-def test_a_mistake_of_ours_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
-    replace_doctor(monkeypatch, ZeroDivisionError("ours"))
-    result = toolkit("doctor")
-    assert isinstance(result.exception, ZeroDivisionError)
 
 
 @pytest.mark.parametrize("missing", ["typer", "rich"])

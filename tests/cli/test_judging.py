@@ -287,8 +287,8 @@ def test_what_only_one_bundle_has(tiny_bundle: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ((), "Invalid value for B: give another bundle, or two variants of this one"),
-        (("--variants", "cpu/fp32"), "Invalid value for B: give another bundle"),
+        ((), "B: give another bundle, or two variants of this one"),
+        (("--variants", "cpu/fp32"), "B: give another bundle"),
         (("other", "--variant", "cpu/fp32:cpu/int4"), "no variant 'cpu/int4'; known: cpu/fp32, "),
         (("other", "--variant", "cpu/fp32:"), "no variant ''; known: cpu/fp32, "),
         (("other", "--markdown", "-", "--json"), "standard output has JSON already"),

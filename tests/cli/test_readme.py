@@ -3,12 +3,13 @@
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from minilm.cli.app import IO_ERROR
+from minilm.cli import failures
 from minilm.runtime import errors
 
 ROOT = Path(__file__).parents[2]
@@ -72,4 +73,6 @@ def test_the_python_of_the_quickstart_works(project: Path) -> None:
 def test_every_exit_code_is_listed() -> None:
     listed = {int(code) for code in re.findall(r"^\| (\d+) \|", README, re.MULTILINE)}
     raised = {getattr(errors, name).exit_code for name in errors.__all__}
-    assert listed == {0, 2, IO_ERROR, 130} | raised
+    own = {getattr(failures, name) for name in failures.__all__ if name.isupper()}
+    terminated = {128 + signal.SIGTERM, 128 + signal.SIGHUP}
+    assert listed == {0} | raised | own | terminated

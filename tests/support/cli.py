@@ -13,7 +13,8 @@ RUN = "import sys; from minilm.cli import main; sys.exit(main())"
 
 def toolkit(*arguments: str | Path, stdin: str | bytes | None = None) -> Result:
     """Invoke the command in this process: quick, and its parts can be replaced."""
-    return CliRunner().invoke(app, [str(argument) for argument in arguments], input=stdin)
+    texts = [str(argument) for argument in arguments]
+    return CliRunner().invoke(app, texts, input=stdin, prog_name="toolkit")
 
 
 def run_toolkit(
