@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from minilm.pipeline.exchange import exchange
 from minilm.runtime.errors import BuildFailed
 from minilm.runtime.extras import require_extra
 from minilm.runtime.manifest import MANIFEST_NAME
@@ -16,11 +17,16 @@ __all__ = ["staged"]
 
 @contextlib.contextmanager
 def staged(destination: Path, *, force: bool = False) -> Iterator[Path]:
-    """Give a temporary directory beside `destination`, which replaces it when the block ends well.
+    """Yield a temporary directory next to `destination`.
 
-    However the block ends otherwise, `destination` keeps what it had and the temporary directory
-    goes. With `force` a directory that is no bundle is replaced too. A lock beside it keeps a
-    second build out; the system drops it with the process.
+    On success it replaces `destination` atomically; on any error it is removed and `destination`
+    is left unchanged. Wherever the process is killed, `destination` has its old content or its
+    new, at the latest when the next build has begun. A lock next to it keeps a second build out;
+    the system drops the lock with the process.
+
+    Args:
+        destination: Directory to make or to replace.
+        force: Whether to replace a directory that is not a bundle, too.
 
     Raises:
         BuildFailed: `destination` is a file or a directory that is no bundle, its parent cannot be
@@ -45,7 +51,7 @@ def staged(destination: Path, *, force: bool = False) -> Iterator[Path]:
             "--output"
         ) from error
     with lock:
-        _sweep(destination)
+        _recover(destination)
         work = Path(tempfile.mkdtemp(prefix=f".{destination.name}.new-", dir=destination.parent))
         work.chmod(0o755)
         try:
@@ -72,14 +78,34 @@ def _expect_replaceable(destination: Path, *, force: bool) -> None:
             )
 
 
-def _sweep(destination: Path) -> None:
-    """Remove what a killed build left behind: with the lock held, nobody works in it."""
-    for kind in ("new", "old"):
-        for left in destination.parent.glob(f".{destination.name}.{kind}-*"):
-            shutil.rmtree(left, ignore_errors=True)
+def _recover(destination: Path) -> None:
+    """Put things in order after a build that was killed: with the lock held, nobody else does.
+
+    Where one directory could not be exchanged for the other, the bundle that stood at `destination`
+    has another name for a moment. If that is where the build was killed, it gets its name back.
+    """
+    set_aside = sorted(
+        destination.parent.glob(f".{destination.name}.old-*"), key=lambda path: path.stat().st_mtime
+    )
+    if set_aside and _is_vacant(destination):
+        set_aside.pop().replace(destination)
+    if (destination / MANIFEST_NAME).is_file():
+        for old in set_aside:
+            shutil.rmtree(old, ignore_errors=True)
+    for new in destination.parent.glob(f".{destination.name}.new-*"):
+        shutil.rmtree(new, ignore_errors=True)
+
+
+def _is_vacant(destination: Path) -> bool:
+    return not destination.exists() or not any(destination.iterdir())
 
 
 def _swap(work: Path, destination: Path) -> None:
+    """Let `work` take the place of `destination`; what stood there is deleted afterwards."""
+    _sync(work)
+    if destination.exists() and exchange(work, destination):
+        shutil.rmtree(work, ignore_errors=True)
+        return
     old = destination.with_name(f".{destination.name}.old-{os.getpid()}")
     if destination.exists():
         destination.replace(old)
@@ -90,3 +116,11 @@ def _swap(work: Path, destination: Path) -> None:
             old.replace(destination)
         raise
     shutil.rmtree(old, ignore_errors=True)
+
+
+def _sync(directory: Path) -> None:
+    """Have the system write all files to the disk: a rename may reach it before their content."""
+    for path in directory.rglob("*"):
+        if path.is_file():
+            with path.open("rb+") as file:
+                os.fsync(file.fileno())
