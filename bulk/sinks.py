@@ -1,6 +1,5 @@
 """Outputs that take texts and their vectors: files, written whole or not at all."""
 
-import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
@@ -9,6 +8,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from minilm.bulk.writers import WRITERS
 from minilm.runtime.errors import BackendUnavailable, UsageError
+from minilm.runtime.files import check_output_file
 
 if TYPE_CHECKING:
     from minilm.bulk.writers import Block
@@ -43,17 +43,12 @@ def check_output(output: Path) -> Path:
     """`output` if a file of that kind can be written there; found before the work starts.
 
     Raises:
-        UsageError: unknown suffix, a directory, or no directory to write into.
+        UsageError: unknown suffix, or as `minilm.runtime.files.check_output_file`.
         BackendUnavailable: the suffix requires an extra that is not installed.
     """
     if output.suffix not in WRITERS:
-        raise _refused(f"{output}: the name must end in {_SUFFIXES}")
-    if output.is_dir():
-        raise _refused(f"{output} is a directory")
-    if not output.parent.is_dir():
-        raise _refused(f"{output}: there is no directory {output.parent}")
-    if not os.access(output.parent, os.W_OK):
-        raise _refused(f"{output}: {output.parent} is not writable")
+        raise UsageError(f"{output}: the name must end in {_SUFFIXES}", option="--output")
+    check_output_file(output, "--output")
     if output.suffix == ".parquet" and find_spec("pyarrow") is None:
         raise BackendUnavailable(
             f'writing {output} needs pyarrow: pip install "minilm-toolkit[parquet]"'
@@ -87,7 +82,3 @@ def open_output(
     writer = WRITERS[output.suffix](dimension)
     with resumable_output(output, writer, recipe or {}, resume=resume, on_note=on_note) as sink:
         yield sink
-
-
-def _refused(message: str) -> UsageError:
-    return UsageError(message, option="--output")

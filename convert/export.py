@@ -43,9 +43,11 @@ def export(source: Source, destination: Path) -> Path:
         for value in model.graph.initializers.values():
             if value.const_value is not None:
                 value.const_value = ir.tensor(value.const_value.numpy().copy(), name=value.name)
-    normalize(model, source.config.dimension)
-    _expect_linears(model, 6 * source.config.layers)
-    ir.save(model, destination)
+        normalize(model, source.config.dimension)
+        _expect_linears(model, 6 * source.config.layers)
+        finished = Path(scratch) / "finished.onnx"
+        ir.save(model, finished)
+        finished.replace(destination)
     return destination
 
 

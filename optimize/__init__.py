@@ -6,17 +6,42 @@ rewrites. Nothing is judged here: that is `minilm.verify`'s, which shares no cod
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from minilm.optimize.corpus import read_texts, texts
 from minilm.optimize.spec import Exported
+from minilm.runtime.errors import UsageError
 from minilm.runtime.extras import require_extra
 from minilm.runtime.manifest import Variant
 
 if TYPE_CHECKING:
     from minilm.optimize.report import LayerReport
 
-__all__ = ["Exported", "build_variant", "explain", "read_texts"]
+__all__ = ["Exported", "build_variant", "check_graph", "explain", "read_texts"]
+
+_TENSORS: Final = ("input_ids", "attention_mask", "last_hidden_state", "sentence_embedding")
+
+
+def check_graph(path: Path) -> None:
+    """Find out before the work starts whether `path` is a graph that can be optimized.
+
+    Raises:
+        BackendUnavailable: the extra `build` is not installed.
+        UsageError: not an ONNX graph, or not one that `toolkit export` wrote.
+    """
+    with require_extra("build", "Reading a graph"):
+        import onnx
+        from google.protobuf.message import DecodeError
+    hint = "give one that `toolkit export` wrote"
+    try:
+        graph = onnx.load(path, load_external_data=False).graph
+    except (DecodeError, OSError) as error:
+        raise UsageError(
+            f"{path} is not an ONNX graph ({error}): {hint}", option="GRAPH"
+        ) from error
+    found = {value.name for value in (*graph.input, *graph.output)}
+    if missing := [name for name in _TENSORS if name not in found]:
+        raise UsageError(f"{path} has no {', '.join(missing)}: {hint}", option="GRAPH")
 
 
 def build_variant(

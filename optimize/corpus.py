@@ -4,7 +4,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Final
 
-from minilm.runtime.errors import SourceError
+from minilm.runtime.errors import UsageError
 
 __all__ = ["MIN_TEXTS", "read_texts", "texts"]
 
@@ -23,26 +23,30 @@ def read_texts(path: Path) -> tuple[str, ...]:
     """Read the user's own corpus: UTF-8, one text a line, blank lines skipped.
 
     Raises:
-        SourceError: missing, not UTF-8 text, or fewer than `MIN_TEXTS` texts.
+        UsageError: missing, not UTF-8 text, or fewer than `MIN_TEXTS` texts.
     """
     try:
         content = path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
-        raise SourceError(
+        raise _refused(
             f"calibration file {path} is not UTF-8 text (byte {error.start}): give at least "
             f"{MIN_TEXTS} texts, one a line"
         ) from error
     except OSError as error:
-        raise SourceError(f"cannot read calibration file {path}: {error.strerror}") from error
+        raise _refused(f"cannot read calibration file {path}: {error.strerror}") from error
     if "\0" in content:
-        raise SourceError(
+        raise _refused(
             f"calibration file {path} is binary: give at least {MIN_TEXTS} texts in UTF-8, one a "
             "line"
         )
     found = tuple(line for line in content.splitlines() if line.strip())
     if len(found) < MIN_TEXTS:
-        raise SourceError(
+        raise _refused(
             f"calibration file {path} has {len(found)} texts, at least {MIN_TEXTS} are needed: "
             "give one a line"
         )
     return found
+
+
+def _refused(message: str) -> UsageError:
+    return UsageError(message, option="--calibration")

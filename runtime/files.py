@@ -5,7 +5,33 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["write_atomically"]
+from minilm.runtime.errors import UsageError
+
+__all__ = ["check_output_file", "write_atomically"]
+
+
+def check_output_file(path: Path, option: str) -> None:
+    """Find out before the work starts whether a file can be written.
+
+    Args:
+        path: name of the file.
+        option: command-line option that it came from, for the error.
+
+    Raises:
+        UsageError: a directory or a special file stands there, or its folder is missing or cannot
+            be written.
+    """
+    problem = None
+    if path.is_dir():
+        problem = f"{path} is a directory"
+    elif path.exists() and not path.is_file():
+        problem = f"{path} is a device or a pipe: give the name of a file"
+    elif not path.parent.is_dir():
+        problem = f"{path}: there is no directory {path.parent}"
+    elif not os.access(path.parent, os.W_OK):
+        problem = f"{path}: {path.parent} is not writable"
+    if problem is not None:
+        raise UsageError(problem, option=option)
 
 
 def write_atomically(path: Path, data: bytes | str, *, sync: bool = False) -> None:

@@ -4,9 +4,14 @@ import json
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 from minilm.pipeline import BuildOptions, build
 
 from tests.tiny import write_tiny_model
+
+# A test must not fail because the machine is busy.
+settings.register_profile("toolkit", deadline=None)
+settings.load_profile("toolkit")
 
 
 @pytest.fixture(scope="session")

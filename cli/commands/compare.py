@@ -1,7 +1,6 @@
 """`toolkit compare`."""
 
 import json
-import os
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 from minilm.cli.options import JsonOption, known_variants
 from minilm.runtime.errors import UsageError
+from minilm.runtime.files import check_output_file, write_atomically
 
 if TYPE_CHECKING:
     from minilm.verify import Comparison
@@ -69,7 +69,6 @@ def command(  # noqa: PLR0913 - one parameter an option
         )
     _check_markdown(markdown, as_json=as_json)
     from minilm.cli.console import print_json, steps
-    from minilm.runtime.files import write_atomically
     from minilm.verify import compare
 
     with steps(logged=False) as step:
@@ -105,19 +104,10 @@ def _check_markdown(path: Path | None, *, as_json: bool) -> None:
     Raises:
         UsageError: it cannot; the message says why.
     """
-    hint = "--markdown"
-    if path is None:
-        return
-    if path == _STDOUT:
-        if as_json:
-            raise UsageError("standard output has JSON already: --json", option=hint)
-        return
-    if path.is_dir():
-        raise UsageError(f"{path} is a directory", option=hint)
-    if not path.parent.is_dir():
-        raise UsageError(f"{path}: there is no directory {path.parent}", option=hint)
-    if not os.access(path.parent, os.W_OK):
-        raise UsageError(f"{path}: {path.parent} is not writable", option=hint)
+    if path == _STDOUT and as_json:
+        raise UsageError("standard output has JSON already: --json", option="--markdown")
+    if path is not None and path != _STDOUT:
+        check_output_file(path, "--markdown")
 
 
 def _print(found: "Comparison", *, one_bundle: bool) -> None:

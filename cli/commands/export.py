@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 from minilm.cli.options import ModelOption
+from minilm.runtime.files import check_output_file
 
 __all__ = ["command"]
 
@@ -23,6 +24,7 @@ def command(
       toolkit export --output model.onnx
       toolkit export --model ./my-sentence-model --output my-model.onnx
     """
+    check_output_file(output, "--output")
     from minilm import convert
     from minilm.cli.console import size, steps
 

@@ -43,9 +43,12 @@ def command(  # noqa: PLR0913 - one parameter an option
     names = known_variants(variants) or tuple(VARIANTS)
     if not graph.is_file():
         raise UsageError(f"no file {graph}: `toolkit export` makes one", option="GRAPH")
+    if output.exists() and not output.is_dir():
+        raise UsageError(f"{output} is not a directory", option="--output")
     from minilm import convert, optimize
     from minilm.cli.console import print_table, size, steps
 
+    optimize.check_graph(graph)
     corpus = optimize.read_texts(calibration) if calibration else None
     source = convert.resolve(model)
     exported = optimize.Exported(

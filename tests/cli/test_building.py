@@ -1,6 +1,7 @@
 """The commands that build: options in, calls out, a summary or an exit code."""
 
 import json
+import os
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -9,9 +10,20 @@ import pytest
 from minilm.cli.commands.build import output_for
 from minilm.pipeline import BuildOptions, BuildSummary, StageResult
 from minilm.runtime.manifest import VARIANTS, FileEntry
+from onnx import TensorProto, helper
 
 from tests.support.cli import toolkit
 from tests.support.reports import REPORT
+
+
+def graph_with(*names: str) -> bytes:
+    """An ONNX file of a graph that has nothing but inputs of these names."""
+    inputs = [helper.make_tensor_value_info(name, TensorProto.INT64, ("n",)) for name in names]
+    data: bytes = helper.make_model(helper.make_graph([], "graph", inputs, [])).SerializeToString()
+    return data
+
+
+GRAPH = graph_with("input_ids", "attention_mask", "last_hidden_state", "sentence_embedding")
 
 
 @pytest.fixture
@@ -89,12 +101,15 @@ def test_bad_calibration_file_is_found_first(
     command: str, content: bytes | None, message: str, built: list[BuildOptions], tmp_path: Path
 ) -> None:
     path, graph, output = tmp_path / "texts", tmp_path / "model.onnx", tmp_path / "output"
-    graph.touch()
+    graph.write_bytes(GRAPH)
     if content is not None:
         path.write_bytes(content)
     graphs = [graph] if command == "optimize" else []
     result = toolkit(command, *graphs, "--calibration", path, "--output", output)
-    assert (result.exit_code, result.stderr) == (5, f"error: {message.format(path)}\n")
+    assert (result.exit_code, result.stderr) == (
+        2,
+        f"error: --calibration: {message.format(path)}\n",
+    )
     assert built == []
     assert not output.exists()
 
@@ -105,7 +120,7 @@ def test_calibration_texts_reach_every_variant(
     lines = tuple(f"text {n}" for n in range(32))
     path, graph = tmp_path / "texts", tmp_path / "model.onnx"
     path.write_text("\n\n".join(lines), encoding="utf-8")
-    graph.touch()
+    graph.write_bytes(GRAPH)
     assert toolkit("build", "--calibration", path).exit_code == 0
     assert built == [BuildOptions(calibration=lines)]
 
@@ -149,6 +164,56 @@ def test_optimize_needs_a_graph(tmp_path: Path) -> None:
     result = toolkit("optimize", tmp_path / "absent.onnx")
     assert result.exit_code == 2
     assert "absent.onnx: `toolkit export` makes one" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"no graph", "{} is not an ONNX graph (Error parsing message"),
+        (b"", "{} has no input_ids, attention_mask, last_hidden_state, sentence_embedding: give"),
+        (graph_with("input_ids", "attention_mask"), "{} has no last_hidden_state, sentence_emb"),
+    ],
+    ids=["text", "empty", "foreign"],
+)
+def test_optimize_of_another_file_is_wrong_usage(
+    content: bytes, message: str, tmp_path: Path
+) -> None:
+    graph = tmp_path / "model.onnx"
+    graph.write_bytes(content)
+    result = toolkit("optimize", graph, "--output", tmp_path / "out", "--model", tmp_path)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr.startswith(f"error: GRAPH: {message.format(graph)}")
+    assert result.stderr.endswith("give one that `toolkit export` wrote\n")
+    assert list(tmp_path.iterdir()) == [graph]
+
+
+def test_optimize_into_a_file_is_wrong_usage(tmp_path: Path) -> None:
+    graph = tmp_path / "model.onnx"
+    graph.write_bytes(GRAPH)
+    result = toolkit("optimize", graph, "--output", graph)
+    assert (result.exit_code, result.stderr) == (
+        2,
+        f"error: --output: {graph} is not a directory\n",
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("absent/model.onnx", "{0}/absent/model.onnx: there is no directory {0}/absent"),
+        ("folder", "{0}/folder is a directory"),
+        ("pipe", "{0}/pipe is a device or a pipe: give the name of a file"),
+    ],
+)
+def test_export_where_nothing_can_be_written_is_wrong_usage(
+    name: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("minilm.convert.resolve", lambda _: pytest.fail("the work has begun"))
+    (tmp_path / "folder").mkdir()
+    os.mkfifo(tmp_path / "pipe")
+    result = toolkit("export", "--output", tmp_path / name)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr == f"error: --output: {message.format(tmp_path)}\n"
 
 
 def test_export_of_no_model_exits_with_5(tmp_path: Path) -> None:

@@ -308,7 +308,7 @@ def test_what_compare_cannot_do_is_found_first(
 def test_markdown_where_nobody_may_write(
     tiny_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("minilm.cli.commands.compare.os.access", lambda _, mode: mode != os.W_OK)
+    monkeypatch.setattr("minilm.runtime.files.os.access", lambda _, mode: mode != os.W_OK)
     result = toolkit("compare", tiny_bundle, "other", "--markdown", tmp_path / "changes.md")
     assert (result.exit_code, result.stdout) == (2, "")
     assert f"{tmp_path} is not writable" in result.stderr

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from minilm import verify
 from minilm.optimize import corpus
-from minilm.runtime.errors import SourceError
+from minilm.runtime.errors import UsageError
 
 
 def test_corpus_shares_no_text_with_verification() -> None:
@@ -25,16 +25,16 @@ def test_corpus_shares_no_text_with_verification() -> None:
 def test_bad_file(tmp_path: Path, content: bytes, message: str) -> None:
     path = tmp_path / "texts"
     path.write_bytes(content)
-    with pytest.raises(SourceError) as caught:
+    with pytest.raises(UsageError) as caught:
         corpus.read_texts(path)
     assert str(caught.value) == f"calibration file {path} {message}"
-    assert caught.value.exit_code == 5
+    assert caught.value.exit_code == 2
 
 
 def test_unreadable_file(tmp_path: Path) -> None:
-    with pytest.raises(SourceError, match=r"cannot read calibration file .*: No such file"):
+    with pytest.raises(UsageError, match=r"cannot read calibration file .*: No such file"):
         corpus.read_texts(tmp_path / "none")
-    with pytest.raises(SourceError, match=r"cannot read calibration file .*: Is a directory"):
+    with pytest.raises(UsageError, match=r"cannot read calibration file .*: Is a directory"):
         corpus.read_texts(tmp_path)
 
 
