@@ -7,13 +7,13 @@ it can refuse other embeddings later and build these again.
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
-from functools import partial
 from typing import Any, Final, Self, cast, overload
 
 import numpy as np
 import numpy.typing as npt
 from minilm.runtime.errors import InvalidArtifact, TextTypeError, UsageError
 from minilm.runtime.manifest import Manifest
+from minilm.runtime.options import LoadOptions
 from minilm.runtime.text.inputs import check_text
 
 __all__ = ["FrameworkAdapters"]
@@ -28,11 +28,12 @@ class FrameworkAdapters(ABC):
     """The part of an `Encoder` that other libraries call.
 
     Attributes:
-        manifest: of the bundle.
+        manifest: Manifest of the bundle.
+        options: Arguments of `load` that gave the encoder.
     """
 
     manifest: Manifest
-    _reload: "partial[Any]"
+    options: LoadOptions
 
     @abstractmethod
     def encode(self, texts: str | Iterable[str]) -> Vectors:
@@ -115,7 +116,7 @@ class FrameworkAdapters(ABC):
         The path is absolute. Give the encoder to `get_collection` too, and Chroma does not look
         for the bundle there, nor load it a second time.
         """
-        chosen = {"path": self._reload.args[0], **self._reload.keywords}
+        chosen = {"path": self.options.path, **self.options.arguments()}
         config = {
             name: value if isinstance(value, int) else str(value)
             for name, value in chosen.items()

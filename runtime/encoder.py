@@ -2,20 +2,20 @@
 
 import threading
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from itertools import islice
 from types import TracebackType
 from typing import Any, Final, Self
 
 import numpy as np
-import numpy.typing as npt
 from minilm.runtime.adapters import FrameworkAdapters
+from minilm.runtime.backends.batch import Vectors
 from minilm.runtime.errors import UsageError
-from minilm.runtime.execution.batching import TokenRow
 from minilm.runtime.execution.executor import BatchExecutor
 from minilm.runtime.execution.request import EncodeOptions, EncodeReport, EncodeRequest
 from minilm.runtime.manifest import Manifest
+from minilm.runtime.options import LoadOptions
 from minilm.runtime.progress import Progress
 from minilm.runtime.text.inputs import check_stream, check_text, validate_texts
 from minilm.runtime.text.windows import Chunk, window_spans
@@ -23,19 +23,15 @@ from minilm.runtime.validation import OnLong, check_on_long, check_positive
 
 __all__ = ["Encoder", "TruncationWarning"]
 
-Vectors = npt.NDArray[np.float32]
-
 _STREAM_BLOCK: Final = 1024
 """Texts of a block of `iter_encode`: enough to sort well, a few MB."""
 
 _STREAM_CHARS: Final = 1 << 24
 """A block ends behind the text that reaches so many characters: no stream is held by its texts."""
 
-_warned = threading.Event()
-
 
 class TruncationWarning(UserWarning):
-    """A text was cut, and nobody had said what is to become of long texts."""
+    """A text was truncated, and `on_long` was not given."""
 
 
 class Encoder(FrameworkAdapters):
@@ -46,27 +42,23 @@ class Encoder(FrameworkAdapters):
     `EncoderUnusable` on the others.
 
     Attributes:
-        manifest: of the bundle.
-        variant: that was loaded.
-        why: which facts decided for it, in a sentence or two.
+        manifest: Manifest of the bundle.
+        variant: Variant that was loaded.
+        why: Facts that decided for the variant, in a sentence or two.
+        options: Arguments of `load` that gave this encoder.
     """
 
     def __init__(
-        self,
-        *,
-        engine: BatchExecutor,
-        manifest: Manifest,
-        why: str,
-        on_long: OnLong | None,
-        reload: partial["Encoder"],
+        self, *, executor: BatchExecutor, manifest: Manifest, why: str, options: LoadOptions
     ) -> None:
         self.manifest = manifest
-        self.variant = engine.variant
+        self.variant = executor.variant
         self.why = why
-        self._engine = engine
-        self._on_long = on_long
-        self._reload = reload
+        self.options = options
+        self._executor = executor
         self._reports = threading.local()
+        # Taken by the call that warns of truncation, and never released: one warning an encoder.
+        self._truncation_told = threading.Lock()
 
     def encode(
         self,
@@ -104,8 +96,11 @@ class Encoder(FrameworkAdapters):
         else:
             checked = validate_texts(texts)
         progress = Progress(len(checked)) if show_progress_bar else None
-        job = self._job(checked, chosen, normalize=normalize_embeddings)
-        vectors = self._finish(job, EncodeReport(), batch_size, progress)
+        options = self._encode_options(
+            chosen, normalize=normalize_embeddings, batch_size=batch_size
+        )
+        request = EncodeRequest(texts=checked, options=options)
+        vectors = self._finish(request, EncodeReport(), progress)
         return vectors[0] if isinstance(texts, str) else vectors
 
     def iter_encode(
@@ -139,8 +134,8 @@ class Encoder(FrameworkAdapters):
         check_positive("batch_size", batch_size)
         check_stream(stream)
         chosen = self._chosen(on_long)
-        job_of = partial(self._job, on_long=chosen, normalize=normalize_embeddings)
-        return self._blocks(iter(stream), batch_size, first, job_of)
+        options = self._encode_options(chosen, normalize=normalize_embeddings)
+        return self._blocks(iter(stream), batch_size, first, options)
 
     def chunks(self, text: str) -> list[Chunk]:
         """Windows over the whole of `text`, with their places in it and their vectors.
@@ -151,18 +146,22 @@ class Encoder(FrameworkAdapters):
             EncoderUnusable: as `encode`.
         """
         check_text(text, "the text")
-        ids, spans = self._engine.tokenizer.ids_and_spans(text)
-        windows = window_spans(len(ids), self._room)
+        ids, spans = self._executor.tokenizer.ids_and_spans(text)
+        windows = window_spans(len(ids), self._max_content_tokens)
         pieces = [
             (int(spans[first, 0]), int(spans[last - 1, 1])) if last else (0, len(text))
             for first, last in windows
         ]
-        job = self._job([text[a:b] for a, b in pieces], "truncate", normalize=True)
-        self._engine.run(job.texts, lambda n: [TokenRow(n, 0, ids[slice(*windows[n])])], job.store)
+        request = EncodeRequest(
+            texts=[text[a:b] for a, b in pieces],
+            options=self._encode_options("truncate", normalize=True),
+            ids=[ids[first:last] for first, last in windows],
+        )
+        vectors = self._executor.run(request).vectors()
         self._reports.last = EncodeReport(texts=1, texts_windowed=int(len(windows) > 1))
         return [
             Chunk(text=text[a:b], start=a, end=b, tokens=last - first, vector=vector)
-            for (a, b), (first, last), vector in zip(pieces, windows, job.result(), strict=True)
+            for (a, b), (first, last), vector in zip(pieces, windows, vectors, strict=True)
         ]
 
     def similarity(self, a: Any, b: Any) -> Vectors:
@@ -200,7 +199,7 @@ class Encoder(FrameworkAdapters):
 
     def close(self) -> None:
         """Release the graph; the encoder cannot be used afterwards."""
-        self._engine.close()
+        self._executor.close()
 
     def __enter__(self) -> Self:
         return self
@@ -214,68 +213,65 @@ class Encoder(FrameworkAdapters):
         self.close()
 
     def __reduce__(self) -> tuple[Callable[[], "Encoder"], tuple[()]]:
-        return self._reload, ()
+        from minilm.runtime import load
+
+        return partial(load, self.options.path, **self.options.arguments()), ()
 
     def __repr__(self) -> str:
         return f"<Encoder {self.manifest.model.id} {self.variant.name}>"
 
     @property
-    def _room(self) -> int:
+    def _max_content_tokens(self) -> int:
         return self.max_tokens - 2
 
     def _chosen(self, on_long: OnLong | None) -> OnLong | None:
         if on_long is not None:
             check_on_long(on_long)
-        return on_long or self._on_long
+        return on_long or self.options.on_long
 
-    def _job(
-        self, texts: Sequence[str], on_long: OnLong | None, *, normalize: bool, first: int = 0
-    ) -> EncodeRequest:
+    def _encode_options(
+        self,
+        on_long: OnLong | None,
+        *,
+        normalize: bool,
+        batch_size: int | None = None,
+    ) -> EncodeOptions:
         model = self.manifest.model
-        options = EncodeOptions(
-            room=self._room,
+        return EncodeOptions(
+            max_content_tokens=self._max_content_tokens,
             dimension=model.dimension,
             on_long=on_long,
             graph_normalizes=model.normalized,
             unit_length=normalize or model.normalized,
+            batch_size=batch_size,
         )
-        return EncodeRequest(texts, self._engine.tokenizer, options, first)
 
     def _finish(
-        self,
-        job: EncodeRequest,
-        before: EncodeReport,
-        batch_size: int | None,
-        progress: Progress | None,
+        self, request: EncodeRequest, before: EncodeReport, progress: Progress | None = None
     ) -> Vectors:
-        """Run a job, report on it, warn if it is the first to lose tokens unasked."""
-
-        def store(rows: Sequence[TokenRow], vectors: Vectors) -> None:
-            job.store(rows, vectors)
-            if progress is not None:
-                progress.advance(sum(row.part == 0 for row in rows))
-
-        self._engine.run(job.texts, job.tokenize, store, batch_size=batch_size)
-        report = job.report()
+        """Run a request, report on it, warn if it is the first to lose tokens unasked."""
+        result = self._executor.run(request, progress.advance if progress else None)
+        report = result.report()
         self._reports.last = before + report
-        if report.texts_cut and job.options.on_long is None and not _warned.is_set():
-            _warned.set()
+        unasked = report.texts_cut and request.options.on_long is None
+        if unasked and self._truncation_told.acquire(blocking=False):
             warnings.warn(
-                f"{report.texts_cut} of {report.texts} texts were cut to {self._room} tokens, "
-                f'{report.tokens_cut} tokens are lost: choose on_long="truncate" to keep it so, '
-                '"mean" or "error" (last_report counts; this warning is not repeated)',
+                f"{report.texts_cut} of {report.texts} texts exceed the limit of "
+                f"{self._max_content_tokens} tokens and were truncated ({report.tokens_cut} tokens "
+                'dropped). Pass on_long="truncate" to silence this warning, or "mean" or "error". '
+                "Shown once for each encoder; see encoder.last_report.",
                 TruncationWarning,
                 stacklevel=3,
             )
-        return job.result()
+        return result.vectors()
 
     def _blocks(
-        self, stream: Iterator[str], size: int, first: int, job_of: Callable[..., EncodeRequest]
+        self, stream: Iterator[str], size: int, first: int, options: EncodeOptions
     ) -> Iterator[Vectors]:
         report = EncodeReport()
         while block := validate_texts(_block(stream, size), first=first + report.texts):
-            job = job_of(block, first=first + report.texts)
-            vectors = self._finish(job, report, None, None)
+            request = EncodeRequest(texts=block, options=options, first=first + report.texts)
+            vectors = self._finish(request, report)
             report = self.last_report
             yield vectors
 
@@ -297,7 +293,7 @@ def _block(stream: Iterator[Any], size: int) -> Iterator[Any]:
     chars = 0
     for text in islice(stream, size):
         yield text
-        # What is no text is refused by whoever takes it.
+        # Items that are not strings are rejected later, by `validate_texts`.
         chars += len(text) if isinstance(text, str) else 0
         if chars >= _STREAM_CHARS:
             return

@@ -9,9 +9,9 @@ from typing import Final, Literal, get_args
 from minilm.runtime.errors import InvalidArtifact, UsageError
 from minilm.runtime.manifest import MANIFEST_NAME, REPORT_DIR, FileEntry, Manifest
 
-__all__ = ["Level", "check", "check_bytes", "check_level", "check_paths"]
+__all__ = ["IntegrityLevel", "check", "check_bytes", "check_level", "check_paths"]
 
-Level = Literal["full", "sizes", "none"]
+IntegrityLevel = Literal["full", "sizes", "none"]
 
 _BLOCK_BYTES: Final = 1 << 20
 _HINT: Final = "build the bundle again, or fetch it again from where it came"
@@ -55,9 +55,11 @@ def check(
 
 
 def check_level(level: str) -> None:
-    """Raise `UsageError` unless `level` is one of `Level`."""
-    if level not in get_args(Level):
-        raise UsageError(f"unknown verify {level!r}: choose one of {', '.join(get_args(Level))}")
+    """Raise `UsageError` unless `level` is one of `IntegrityLevel`."""
+    if level not in get_args(IntegrityLevel):
+        raise UsageError(
+            f"unknown verify {level!r}: choose one of {', '.join(get_args(IntegrityLevel))}"
+        )
 
 
 def check_paths(manifest: Manifest) -> None:

@@ -9,15 +9,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from minilm.runtime import integrity, selection
+from minilm.runtime.backends import BACKEND_MODULES, BACKENDS, SessionOptions
 from minilm.runtime.errors import InvalidArtifact
 from minilm.runtime.execution.threads import start_in_thread
 from minilm.runtime.hardware import host as hosts
 from minilm.runtime.hardware.cuda import PROVIDER
 from minilm.runtime.manifest import Manifest, read
-from minilm.runtime.validation import OnLong, check_on_long, check_positive
+from minilm.runtime.options import LoadOptions
+from minilm.runtime.validation import OnLong
 
 if TYPE_CHECKING:
-    from minilm.runtime.backends import Session
     from minilm.runtime.encoder import Encoder
 
 __all__ = ["load"]
@@ -32,7 +33,7 @@ def load(  # noqa: PLR0913 - each is a choice of its own, and all have defaults
     precision: str | None = None,
     provider: str | None = None,
     threads: int | None = None,
-    verify: integrity.Level = "full",
+    verify: integrity.IntegrityLevel = "full",
     on_long: OnLong | None = None,
     cache_dir: str | Path | None = None,
 ) -> "Encoder":
@@ -59,64 +60,63 @@ def load(  # noqa: PLR0913 - each is a choice of its own, and all have defaults
         BackendUnavailable: what was asked for cannot run here; says what to install.
         UsageError: an argument has no such value.
     """
-    integrity.check_level(verify)
-    if on_long is not None:
-        check_on_long(on_long)
-    if threads is not None:
-        check_positive("threads", threads)
-    bundle = Path(path)
+    options = LoadOptions(
+        path=Path(path).absolute(),
+        target=target,
+        precision=precision,
+        provider=provider,
+        threads=threads,
+        verify=verify,
+        on_long=on_long,
+        cache_dir=None if cache_dir is None else Path(cache_dir),
+    )
+    return _load(Path(path), options)
+
+
+def _load(bundle: Path, options: LoadOptions) -> "Encoder":
     manifest = read(bundle)
-    integrity.check(bundle, manifest, "none" if verify == "none" else "sizes")
-    wants_gpu = target == "cuda" or (target is None and hosts.has_cuda_provider())
-    host = hosts.detect_host(
-        providers=wants_gpu or provider is not None,
-        gpu=wants_gpu and provider in {None, PROVIDER},
-    )
+    integrity.check(bundle, manifest, "none" if options.verify == "none" else "sizes")
+    host = _detect(options)
     variant, why = selection.choose(
-        manifest, host, target=target, precision=precision, provider=provider
+        manifest,
+        host,
+        target=options.target,
+        precision=options.precision,
+        provider=options.provider,
     )
-    workers = threads or host.cores
-    read_file = partial(_read, bundle, manifest, hashed=verify == "full")
-    files = start_in_thread(lambda: [read_file(name) for name in variant.files])
-    import_module(selection.MODULES[variant.backend])
+    backend = BACKENDS[variant.backend]
+    threads = options.threads or host.cores
+    read_file = partial(_read, bundle, manifest, hashed=options.verify == "full")
+    files = start_in_thread(lambda: {name: read_file(name) for name in variant.files})
+    import_module(backend.module)
     from minilm.runtime.encoder import Encoder
     from minilm.runtime.execution.executor import BatchExecutor
     from minilm.runtime.text.tokenizer import TextTokenizer
 
     # The tokenizer takes 15 ms, which the session, busy in native code, does not notice.
     tokenizer = start_in_thread(lambda: TextTokenizer(read_file(_TOKENIZER)))
-    session: Session
-    if variant.target == "openvino":
-        from minilm.runtime.backends import openvino
-
-        options = openvino.OpenVinoOptions(
-            threads=workers,
-            max_tokens=manifest.model.max_tokens,
-            cache_dir=None if cache_dir is None else Path(cache_dir),
-        )
-        graph, weights = files()
-        session = openvino.open_session(variant, graph, weights, options)
-    else:
-        from minilm.runtime.backends import onnxruntime
-
-        (graph,) = files()
-        session = onnxruntime.open_session(variant, graph, threads=workers, provider=provider)
+    session_options = SessionOptions(
+        threads=threads,
+        max_tokens=manifest.model.max_tokens,
+        provider=options.provider,
+        cache_dir=options.cache_dir,
+    )
+    session = backend.open_session(variant, files(), session_options)
     return Encoder(
-        engine=BatchExecutor(session, tokenizer(), variant),
+        executor=BatchExecutor(session, tokenizer(), variant),
         manifest=manifest,
-        why=f"{why} {workers} thread{'s' * (workers > 1)}; cores allowed: {host.cores_reason}.",
-        on_long=on_long,
-        reload=partial(
-            load,
-            bundle.absolute(),
-            target=target,
-            precision=precision,
-            provider=provider,
-            threads=threads,
-            verify=verify,
-            on_long=on_long,
-            cache_dir=cache_dir,
-        ),
+        why=f"{why} {threads} thread{'s' * (threads > 1)}; cores allowed: {host.cores_reason}.",
+        options=options,
+    )
+
+
+def _detect(options: LoadOptions) -> hosts.Host:
+    """The host, with what is slow to find out only where it may decide."""
+    wants_gpu = options.target == "cuda" or (options.target is None and hosts.has_cuda_provider())
+    return hosts.detect_host(
+        BACKEND_MODULES,
+        providers=wants_gpu or options.provider is not None,
+        gpu=wants_gpu and options.provider in {None, PROVIDER},
     )
 
 

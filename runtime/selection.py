@@ -1,39 +1,37 @@
 """Which variant of a bundle runs best on a host, and which facts say so."""
 
-import re
 from dataclasses import dataclass
 from typing import Final, get_args
 
+from minilm.runtime.backends import BACKENDS
 from minilm.runtime.errors import BackendUnavailable, InvalidArtifact, UsageError
-from minilm.runtime.hardware.cuda import PROVIDER, Gpu
+from minilm.runtime.hardware.cuda import PROVIDER
 from minilm.runtime.hardware.host import Host
 from minilm.runtime.manifest import Manifest, Precision, Target, Variant
 
-__all__ = ["MODULES", "VariantSupport", "assess", "choose"]
+__all__ = ["VariantSupport", "assess", "choose", "unavailable_reason"]
 
 _FAST_INT8: Final = ("amx_int8", "avx512_vnni", "avx_vnni", "asimddp")
-
-MODULES: Final = {
-    "onnxruntime": "onnxruntime",
-    "onnxruntime-gpu": "onnxruntime",
-    "openvino": "openvino",
-}
-"""Backend that a variant names to the module that it is imported as."""
-_EXTRAS: Final = {"cpu": "cpu", "openvino": "openvino", "cuda": "cuda"}
-_PROVIDERS: Final = {"cpu": "CPUExecutionProvider", "cuda": PROVIDER}
 
 
 @dataclass(frozen=True, kw_only=True)
 class VariantSupport:
-    """What a host makes of one variant: whether it runs there, and the facts behind its rank."""
+    """Support of one variant on a host.
+
+    Attributes:
+        name: Name of the variant.
+        runnable: Whether it runs there.
+        reason: Facts behind its rank, or why it cannot run.
+    """
 
     name: str
     runnable: bool
     reason: str
 
 
-# Fastest first, as measured (see the repository's benchmarks): the first line that fits a variant
-# and one of whose instruction sets the host has is its rank; no sets means any host.
+# Ordered from fastest to slowest, as measured (see the repository's benchmarks). A variant's rank
+# is the first row with its name and an instruction set that the host supports; an empty tuple
+# matches every host.
 _PREFERENCE: Final[tuple[tuple[str, tuple[str, ...], str], ...]] = (
     ("cuda/fp16", (), "a GPU beats any CPU in throughput"),
     ("cuda/int8", (), "a GPU beats any CPU in throughput; smaller than fp16, not faster"),
@@ -110,6 +108,14 @@ def choose(
     return wanted[best.name], why
 
 
+def unavailable_reason(variant: Variant, host: Host) -> str | None:
+    """Why `variant` cannot run on `host`; None if it can."""
+    backend = BACKENDS.get(variant.backend)
+    if backend is None:
+        return f"it needs {variant.backend!r}, which this version of the loader cannot drive"
+    return backend.unavailable_reason(variant, host)
+
+
 def _check_request(target: str | None, precision: str | None) -> str:
     """The request in words, after checking that its names exist."""
     parts = []
@@ -127,14 +133,17 @@ def _check_request(target: str | None, precision: str | None) -> str:
 def _choose_for_provider(
     wanted: tuple[Variant, ...], host: Host, provider: str, asked: str
 ) -> tuple[Variant, str]:
-    onnx = [variant for variant in wanted if MODULES.get(variant.backend) == "onnxruntime"]
+    own = {
+        variant.name: backend.provider
+        for variant in wanted
+        if (backend := BACKENDS.get(variant.backend)) and backend.provider
+    }
+    onnx = [variant for variant in wanted if variant.name in own]
     if not onnx:
         raise UsageError(f"provider={provider!r} is ONNX Runtime's, and {asked} does not run on it")
     # Those made for the provider first: "CPUExecutionProvider" alone is no wish for a cuda graph.
-    variant = min(
-        onnx, key=lambda found: (_PROVIDERS[found.target] != provider, _rank(found, host)[0])
-    )
-    if obstacle := _backend_obstacle(variant, host):
+    variant = min(onnx, key=lambda found: (own[found.name] != provider, _rank(found, host)[0]))
+    if obstacle := BACKENDS[variant.backend].missing(variant, host):
         raise BackendUnavailable(f"{variant.name} cannot run on this machine: {obstacle}")
     if provider not in (host.providers or ()):
         raise BackendUnavailable(
@@ -143,8 +152,8 @@ def _choose_for_provider(
         )
     if provider == PROVIDER and host.gpu and host.gpu.obstacle:
         raise BackendUnavailable(f"provider={provider!r} cannot run here: {host.gpu.obstacle}")
-    own = _PROVIDERS[variant.target]
-    contrast = "" if provider == own else f" instead of {own}, which it was made for"
+    made_for = own[variant.name]
+    contrast = "" if provider == made_for else f" instead of {made_for}, which it was made for"
     return variant, f"{variant.name} on {provider}, asked for by name{contrast}."
 
 
@@ -156,51 +165,3 @@ def _rank(variant: Variant, host: Host) -> tuple[int, str]:
         if has or not sets:
             return rank, f"{reason} ({has[0]})" if has else reason
     return len(_PREFERENCE), "a variant that this version has no measurements of"
-
-
-def unavailable_reason(variant: Variant, host: Host) -> str | None:
-    """Why `variant` cannot run on `host`, or None."""
-    if obstacle := _backend_obstacle(variant, host):
-        return obstacle
-    if variant.target != "cuda":
-        return None
-    if PROVIDER not in (host.providers or ()):
-        only = f", only {', '.join(host.providers)}" if host.providers else ""
-        return f"the ONNX Runtime installed here has no {PROVIDER}{only}: {_install_line(variant)}"
-    return _gpu_obstacle(variant, host.gpu) if host.gpu else None
-
-
-def _gpu_obstacle(variant: Variant, gpu: Gpu) -> str | None:
-    if gpu.obstacle:
-        return gpu.obstacle
-    least = next((name for name in variant.instruction_sets if name.startswith("sm_")), "sm_0")
-    has = gpu.capability[0] * 10 + gpu.capability[1]
-    if has < int(least.removeprefix("sm_")):
-        return f"it is made for {least} and later, and {gpu.name} is sm_{has}"
-    return None
-
-
-def _backend_obstacle(variant: Variant, host: Host) -> str | None:
-    module = MODULES.get(variant.backend)
-    if module is None:
-        return f"it needs {variant.backend!r}, which this version of the loader cannot drive"
-    found = host.backends.get(module)
-    if found is None:
-        return f"{variant.backend} is not installed: {_install_line(variant)}"
-    if _numbers(found) < _numbers(variant.backend_version):
-        return (
-            f"it needs {variant.backend} {variant.backend_version} or later and {found} is"
-            f" installed: {_install_line(variant, upgrade=True)}"
-        )
-    return None
-
-
-def _install_line(variant: Variant, *, upgrade: bool = False) -> str:
-    flag = "--upgrade " if upgrade else ""
-    return f'pip install {flag}"minilm-toolkit[{_EXTRAS[variant.target]}]"'
-
-
-def _numbers(version: str) -> tuple[int, ...]:
-    """The leading numbers of a version: "1.20.1rc1" gives 1, 20, 1."""
-    match = re.match(r"\d+(\.\d+)*", version)
-    return tuple(int(field) for field in match.group().split(".")) if match else ()

@@ -27,9 +27,10 @@ def command(bundle: BundleArgument = DEFAULT_BUNDLE, *, as_json: JsonOption = Fa
     """
     from minilm.cli.console import note, print_json
     from minilm.runtime import integrity, manifest
+    from minilm.runtime.backends import BACKEND_MODULES
     from minilm.runtime.hardware.host import detect_host
 
-    here = detect_host()
+    here = detect_host(BACKEND_MODULES)
     found = bundle.is_dir() or bundle != DEFAULT_BUNDLE
     content = manifest.read(bundle) if found else None
     variants = _assess(content, here) if content else ()

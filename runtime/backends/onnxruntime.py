@@ -5,19 +5,20 @@ without a pool, run by as many callers as there are cores, shares one copy of th
 15% faster on short texts, uses nothing when idle, and survives a fork.
 """
 
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-import numpy as np
-import numpy.typing as npt
-from minilm.runtime.backends import Session, Vectors
+from minilm.runtime.backends import BACKENDS, CPU_PROVIDER, Session, SessionOptions
+from minilm.runtime.backends.batch import TokenBatch, Vectors, rows_of_equal_length
 from minilm.runtime.errors import BackendUnavailable, InvalidArtifact
-from minilm.runtime.hardware.cuda import PROVIDER
+from minilm.runtime.hardware.cuda import PROVIDER as CUDA_PROVIDER
 from minilm.runtime.manifest import Variant
 
 __all__ = ["open_session"]
 
 _OUTPUT: Final = "sentence_embedding"
-_BUDGET_TOKENS: Final = {"cpu": 512, "cuda": 16384}
+_CPU_BUDGET_TOKENS: Final = 512
+_GPU_BUDGET_TOKENS: Final = 16384
 _LOG_ERRORS_ONLY: Final = 3
 _CUDA_OPTIONS: Final = {
     # TF32 rounds the Q/DQ graph's products to 10 bits: on an H200 a text's vectors, alone and in a
@@ -29,66 +30,59 @@ _CUDA_OPTIONS: Final = {
 }
 
 
-def open_session(
-    variant: Variant, graph: bytes, *, threads: int, provider: str | None = None
-) -> Session:
+def open_session(variant: Variant, files: Mapping[str, bytes], options: SessionOptions) -> Session:
     """Make a session of a graph.
-
-    Args:
-        variant: what the graph is.
-        graph: content of its file.
-        threads: that may run at once.
-        provider: to run on; the target's own by default.
 
     Raises:
         BackendUnavailable: ONNX Runtime has no such provider, or did not take the graph to it.
         InvalidArtifact: ONNX Runtime cannot read the graph.
     """
-    return _OnnxSession(variant, graph, threads, provider)
+    return _OnnxSession(variant, files[variant.files[0]], options)
 
 
 class _OnnxSession:
-    def __init__(self, variant: Variant, graph: bytes, threads: int, provider: str | None) -> None:
+    def __init__(self, variant: Variant, graph: bytes, options: SessionOptions) -> None:
         import onnxruntime as ort
 
-        target_provider = PROVIDER if variant.target == "cuda" else None
-        wanted = provider or target_provider or "CPUExecutionProvider"
-        on_cpu = wanted == "CPUExecutionProvider"
-        options = ort.SessionOptions()
-        options.intra_op_num_threads = 1
-        options.inter_op_num_threads = 1
+        own = BACKENDS[variant.backend].provider or CPU_PROVIDER
+        provider = options.provider or own
+        on_cpu = provider == CPU_PROVIDER
+        settings = ort.SessionOptions()
+        settings.intra_op_num_threads = 1
+        settings.inter_op_num_threads = 1
         # The graphs for the CPU are optimized when they are built, and better: ONNX Runtime finds
         # nothing in them that runs faster, short texts or long, and at level BASIC looks for it
         # for 6 of the 26 ms that loading int8 takes (medians of 9).
-        if variant.target == "cpu":
-            options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
-        options.log_severity_level = _LOG_ERRORS_ONLY
+        if own == CPU_PROVIDER:
+            settings.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+        settings.log_severity_level = _LOG_ERRORS_ONLY
         # Every batch has its own shape: a memory pattern for each costs memory and 5 to 30% time.
-        options.enable_mem_pattern = False
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        own = (wanted, _CUDA_OPTIONS) if wanted == PROVIDER else wanted
-        providers = [wanted] if on_cpu else [own, "CPUExecutionProvider"]
+        settings.enable_mem_pattern = False
+        settings.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        first = (provider, _CUDA_OPTIONS) if provider == CUDA_PROVIDER else provider
+        providers = [provider] if on_cpu else [first, CPU_PROVIDER]
         try:
-            self._session: Any = ort.InferenceSession(graph, options, providers=providers)
+            self._session: Any = ort.InferenceSession(graph, settings, providers=providers)
         except _errors() as error:
             raise InvalidArtifact(
                 f"ONNX Runtime {ort.__version__} cannot read {variant.files[0]}: {error}"
             ) from error
         # It keeps the file, should a provider be set later: as much memory again as the weights.
         self._session._model_bytes = None  # noqa: SLF001 - there is no public way
-        if wanted not in self._session.get_providers():
+        if provider not in self._session.get_providers():
             raise BackendUnavailable(
-                f"{variant.name} was to run on {wanted}, and ONNX Runtime {ort.__version__} fell "
+                f"{variant.name} was to run on {provider}, and ONNX Runtime {ort.__version__} fell "
                 f"back to {', '.join(self._session.get_providers())}: its drivers are missing"
             )
-        self.workers = threads if on_cpu else 1
-        self.budget_tokens = _BUDGET_TOKENS["cpu" if on_cpu else "cuda"]
+        self.workers = options.threads if on_cpu else 1
+        self.budget_tokens = _CPU_BUDGET_TOKENS if on_cpu else _GPU_BUDGET_TOKENS
         self.survives_fork = on_cpu
 
-    def width(self, tokens: int) -> int:
-        return tokens
+    def rows_within(self, budget_tokens: int, lengths: Iterable[int]) -> int:
+        return rows_of_equal_length(next(iter(lengths)), budget_tokens)
 
-    def run(self, ids: npt.NDArray[np.int64], mask: npt.NDArray[np.int64]) -> Vectors:
+    def run(self, batch: TokenBatch) -> Vectors:
+        ids, mask = batch.padded(batch.longest)
         feed = {"input_ids": ids, "attention_mask": mask}
         vectors: Vectors = self._session.run([_OUTPUT], feed)[0]
         return vectors

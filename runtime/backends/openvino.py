@@ -10,20 +10,19 @@ nine such graphs, each with weights of its own, and long ones 11% faster, for ha
 import os
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 from weakref import WeakSet
 
 import numpy as np
-import numpy.typing as npt
-from minilm.runtime.backends import Session, Vectors
+from minilm.runtime.backends import Session, SessionOptions
+from minilm.runtime.backends.batch import TokenBatch, Vectors, rows_of_equal_length
 from minilm.runtime.errors import InvalidArtifact, UsageError
 from minilm.runtime.manifest import Variant
 
-__all__ = ["OpenVinoOptions", "open_session"]
+__all__ = ["open_session"]
 
 _OUTPUT: Final = "sentence_embedding"
 _INPUTS: Final = ("input_ids", "attention_mask")
@@ -33,90 +32,86 @@ _LANES: Final = 16
 that does not fill its last vector in another order, and int8 codes that move by one then make a
 text's vector depend on the batch. So padded, 2,500 texts had the same bits alone and in batches."""
 
-# OpenVINO's binding fills tables of NumPy's types at the first use, under a guard of C++ that it
-# waits for with the interpreter lock held: two threads there at once wait for each other for ever
-# (seen in 2026.4.1, in every other run of eight first batches). So the first batch of a process
-# runs alone, and until it is done nothing is loaded beside it, nor beside another load.
-_first = threading.Lock()
-_first_done = threading.Event()
 
+class _BindingGuard:
+    """Keeps threads and forks apart inside OpenVINO's Python binding.
 
-_sessions: "WeakSet[_OpenVinoSession]" = WeakSet()
-
-
-def _survive_fork() -> None:
-    """In a forked child: make the lock anew, and let no graph of the parent's be freed.
-
-    Whoever held the lock is not here to let go of it. And freeing a graph waits for its threads,
-    which are not here either: the child would abort or hang, when it exits at the latest.
+    The binding fills tables of NumPy's types at the first use, under a guard of C++ that it waits
+    for with the interpreter lock held: two threads there at once wait for each other for ever
+    (seen in 2026.4.1, in every other run of eight first batches). So the first batch of a process
+    runs alone, and until it is done nothing is loaded beside it, nor beside another load.
     """
-    global _first  # noqa: PLW0603 - a lock cannot be made anew in place
-    _first = threading.Lock()
-    if _sessions:
-        import ctypes
 
-        for session in _sessions:
-            ctypes.pythonapi.Py_IncRef(ctypes.py_object(session))
+    def __init__(self) -> None:
+        self._first = threading.Lock()
+        self._first_done = threading.Event()
+        self._sessions: WeakSet[_OpenVinoSession] = WeakSet()
 
+    @contextmanager
+    def alone_at_first(self) -> Iterator[None]:
+        """Keep every other thread out of the binding until a batch has passed through it."""
+        if self._first_done.is_set():
+            yield
+            return
+        with self._first:
+            yield
+
+    @property
+    def first_is_done(self) -> bool:
+        """Whether a batch has passed through the binding."""
+        return self._first_done.is_set()
+
+    def finish_first(self) -> None:
+        """Let threads in side by side from now on."""
+        self._first_done.set()
+
+    def keep(self, session: "_OpenVinoSession") -> None:
+        """Keep the session alive in forked children."""
+        self._sessions.add(session)
+
+    def after_fork_in_child(self) -> None:
+        """Make the lock anew, and let no graph of the parent's be freed.
+
+        The thread that held the lock is not in the child. Nor are those that freeing a graph waits
+        for: the child would abort or hang, when it exits at the latest.
+        """
+        self._first = threading.Lock()
+        if self._sessions:
+            import ctypes
+
+            for session in self._sessions:
+                ctypes.pythonapi.Py_IncRef(ctypes.py_object(session))
+
+
+_binding: Final = _BindingGuard()
+"""One for the process, as the binding's tables are."""
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_survive_fork)
+    os.register_at_fork(after_in_child=_binding.after_fork_in_child)
 
 
-@dataclass(frozen=True, kw_only=True)
-class OpenVinoOptions:
-    """How to run a graph.
-
-    Attributes:
-        threads: streams of one thread each.
-        max_tokens: width of the longest row.
-        cache_dir: where OpenVINO keeps what it compiled, so that the next process need not.
-    """
-
-    threads: int
-    max_tokens: int
-    cache_dir: Path | None = None
-
-
-def open_session(
-    variant: Variant, graph: bytes, weights: bytes, options: OpenVinoOptions
-) -> Session:
+def open_session(variant: Variant, files: Mapping[str, bytes], options: SessionOptions) -> Session:
     """Make a session of a graph.
-
-    Args:
-        variant: what the graph is.
-        graph: content of its .xml file.
-        weights: content of its .bin file.
-        options: how to run it.
 
     Raises:
         InvalidArtifact: OpenVINO cannot read the graph.
         UsageError: `cache_dir` cannot be used.
     """
-    with _alone_at_first():
+    graph, weights = (files[name] for name in variant.files)
+    with _binding.alone_at_first():
         return _OpenVinoSession(variant, graph, weights, options)
-
-
-@contextmanager
-def _alone_at_first() -> Iterator[None]:
-    """Keep every other thread out of the binding, unless a batch has gone through it before."""
-    if _first_done.is_set():
-        yield
-        return
-    with _first:
-        yield
 
 
 class _OpenVinoSession:
     def __init__(
-        self, variant: Variant, graph: bytes, weights: bytes, options: OpenVinoOptions
+        self, variant: Variant, graph: bytes, weights: bytes, options: SessionOptions
     ) -> None:
         import openvino as ov
 
         self.workers = options.threads
         self.budget_tokens = _BUDGET_TOKENS
         self.survives_fork = False
-        self._limit = options.max_tokens
+        self._max_tokens = options.max_tokens
         config: dict[str, Any] = {
             "NUM_STREAMS": str(options.threads),
             "INFERENCE_NUM_THREADS": options.threads,
@@ -136,26 +131,30 @@ class _OpenVinoSession:
                 f"OpenVINO {ov.__version__} cannot read {variant.files[0]}: {error}"
             ) from error
         self._idle: deque[Any] = deque()
-        _sessions.add(self)
+        _binding.keep(self)
 
-    def width(self, tokens: int) -> int:
-        return min(-(-tokens // _LANES) * _LANES, self._limit)
+    def padded_length(self, tokens: int) -> int:
+        return min(-(-tokens // _LANES) * _LANES, self._max_tokens)
 
-    def run(self, ids: npt.NDArray[np.int64], mask: npt.NDArray[np.int64]) -> Vectors:
-        if _first_done.is_set():
-            return self._infer(ids, mask)
-        with _alone_at_first():
-            vectors = self._infer(ids, mask)
-            _first_done.set()
+    def rows_within(self, budget_tokens: int, lengths: Iterable[int]) -> int:
+        return rows_of_equal_length(self.padded_length(next(iter(lengths))), budget_tokens)
+
+    def run(self, batch: TokenBatch) -> Vectors:
+        if _binding.first_is_done:
+            return self._infer(batch)
+        with _binding.alone_at_first():
+            vectors = self._infer(batch)
+            _binding.finish_first()
         return vectors
 
-    def _infer(self, ids: npt.NDArray[np.int64], mask: npt.NDArray[np.int64]) -> Vectors:
+    def _infer(self, batch: TokenBatch) -> Vectors:
         # A request serves one thread at a time.
         try:
             request = self._idle.pop()
         except IndexError:
             request = self._compiled.create_infer_request()
-        feed = dict(zip(_INPUTS, (ids, mask), strict=True))
+        tensors = batch.padded(self.padded_length(batch.longest))
+        feed = dict(zip(_INPUTS, tensors, strict=True))
         outputs = request.infer(feed, share_inputs=True, share_outputs=True)
         vectors = np.array(outputs[0], dtype=np.float32)
         # Only now: another thread may take it, and with it the memory of the outputs.

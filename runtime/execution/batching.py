@@ -1,26 +1,29 @@
-"""Texts to batches: sorted by length, filled up to a budget of tokens, tokenized as needed."""
+"""Rows to batches: of like length, longest first, filled up to a budget of tokens."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 from minilm.runtime.backends import Session
-from minilm.runtime.text.tokenizer import Ids, TextTokenizer
+from minilm.runtime.backends.batch import TokenBatch
+from minilm.runtime.text.tokenizer import Ids
 
-__all__ = ["TokenRow", "batches", "pack"]
+__all__ = ["BatchPlanner", "TokenRow", "longest_first", "make_batch"]
 
-_LOOKAHEAD: Final = 256
-"""Texts that are tokenized at a time: a few ms of work, and enough to fill batches well."""
+_SLICE_TEXTS: Final = 32
+"""Texts that are tokenized at a time: about a millisecond of work."""
+
+_SLICES_AHEAD: Final = 8
+"""Slices that are tokenized before their rows are planned: enough to fill batches well."""
 
 
 class TokenRow(NamedTuple):
-    """One row of a batch: a text, or one window of a long one.
+    """One row of a batch: a text, or one window of a long text.
 
     Attributes:
-        text: position of the text.
-        part: number of the window.
-        ids: int32, (tokens,), without [CLS] and [SEP].
+        text: Position of the text.
+        part: Number of the window.
+        ids: Token ids without [CLS] and [SEP]: int32, (tokens,).
     """
 
     text: int
@@ -28,67 +31,70 @@ class TokenRow(NamedTuple):
     ids: Ids
 
 
-def batches(
-    texts: Sequence[str],
-    tokenize: Callable[[int], list[TokenRow]],
-    session: Session,
-    *,
-    budget_tokens: int,
-    batch_size: int | None = None,
-) -> Iterator[list[TokenRow]]:
-    """Batches of rows of like length, longest first.
+def longest_first(texts: Sequence[str]) -> list[list[int]]:
+    """Positions of `texts` in slices to tokenize, longest text first by its characters."""
+    order = sorted(range(len(texts)), key=lambda position: -len(texts[position]))
+    return [order[start : start + _SLICE_TEXTS] for start in range(0, len(order), _SLICE_TEXTS)]
 
-    Texts are taken by their number of characters, longest first, and tokenized a few ahead: the
-    first batch does not wait for the last text, and memory holds the tokens of a few batches only.
+
+class BatchPlanner:
+    """Takes rows as they come and gives batches of them.
+
+    The batches depend on the rows and their order alone, never on threads or time.
 
     Args:
-        texts: to embed.
-        tokenize: rows of the text at a position.
-        session: knows the widths that it runs well.
-        budget_tokens: of a batch, padding included, unless one row alone has more.
-        batch_size: most rows of a batch, if any.
-
-    Yields:
-        Rows of one batch, longest first.
+        session: The session that the batches are for.
+        budget_tokens: Tokens of a batch, padding included, unless one row alone has more.
+        batch_size: Most rows of a batch; None for no such limit.
     """
-    order = sorted(range(len(texts)), key=lambda position: -len(texts[position]))
-    waiting: list[TokenRow] = []
-    for start in range(0, len(order), _LOOKAHEAD):
-        for position in order[start : start + _LOOKAHEAD]:
-            waiting += tokenize(position)
+
+    def __init__(self, session: Session, budget_tokens: int, batch_size: int | None) -> None:
+        self._session = session
+        self._budget_tokens = budget_tokens
+        self._batch_size = batch_size
+        self._waiting: list[TokenRow] = []
+        self._slices = 0
+
+    def add(self, rows: list[TokenRow], *, last: bool) -> Iterator[list[TokenRow]]:
+        """Take the rows of a slice, give the batches that are full.
+
+        Args:
+            rows: Rows of the next slice.
+            last: Whether no slice follows; all rows are given then.
+
+        Yields:
+            Rows of one batch, longest first.
+        """
+        waiting = self._waiting
+        waiting += rows
+        self._slices += 1
+        if self._slices % _SLICES_AHEAD and not last:
+            return
         waiting.sort(key=lambda row: len(row.ids))
-        last = start + _LOOKAHEAD >= len(order)
         while waiting:
-            width = session.width(len(waiting[-1].ids) + 2)
-            height = max(1, budget_tokens // width)
-            height = min(height, batch_size or height)
-            # A batch of what happens to be there is put off until more is: unless nothing comes.
+            lengths = (len(row.ids) + 2 for row in reversed(waiting))
+            height = self._session.rows_within(self._budget_tokens, lengths)
+            height = min(height, self._batch_size or height)
+            # Wait for more rows before emitting a partial batch, unless the input is exhausted.
             if not last and height > len(waiting) // 2:
                 break
             yield waiting[: -height - 1 : -1]
             del waiting[-height:]
 
 
-def pack(
-    rows: Sequence[TokenRow], width: int, tokenizer: TextTokenizer
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Inputs of a graph for `rows`, padded on the right.
+def make_batch(rows: Sequence[TokenRow], prefix: int, suffix: int) -> TokenBatch:
+    """Tokens of `rows` as a backend takes them.
 
     Args:
-        rows: of one batch.
-        width: tokens, [CLS] and [SEP] included; at least those of the longest row.
-        tokenizer: knows the ids around a text.
-
-    Returns:
-        `input_ids` and `attention_mask`, both int64, (rows, width).
+        rows: Rows of one batch.
+        prefix: Id of [CLS].
+        suffix: Id of [SEP].
     """
-    ids = np.full((len(rows), width), tokenizer.pad, dtype=np.int64)
-    lengths = np.empty((len(rows), 1), dtype=np.int64)
-    ids[:, 0] = tokenizer.prefix
-    for number, row in enumerate(rows):
-        end = len(row.ids) + 1
-        ids[number, 1:end] = row.ids
-        ids[number, end] = tokenizer.suffix
-        lengths[number] = end + 1
-    mask = (np.arange(width, dtype=np.int64) < lengths).astype(np.int64)
-    return ids, mask
+    offsets = np.zeros(len(rows) + 1, dtype=np.int32)
+    np.cumsum([len(row.ids) + 2 for row in rows], out=offsets[1:])
+    ids = np.empty(offsets[-1], dtype=np.int32)
+    for row, start, end in zip(rows, offsets[:-1].tolist(), offsets[1:].tolist(), strict=True):
+        ids[start] = prefix
+        ids[start + 1 : end - 1] = row.ids
+        ids[end - 1] = suffix
+    return TokenBatch(ids, offsets)

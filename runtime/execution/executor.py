@@ -1,21 +1,18 @@
-"""Batches through a session: as many threads as help, none for one text."""
+"""A request through a session: tokenize, plan, run, store. One text takes no thread."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
-import numpy as np
-import numpy.typing as npt
 from minilm.runtime.backends import Session
 from minilm.runtime.errors import EncoderUnusable
-from minilm.runtime.execution.batching import TokenRow, batches, pack
+from minilm.runtime.execution.batching import BatchPlanner, TokenRow, longest_first, make_batch
+from minilm.runtime.execution.request import EncodeRequest, EncodeResult, TokenizedTexts, tokenize
 from minilm.runtime.execution.threads import run_parallel
 from minilm.runtime.manifest import Variant
 from minilm.runtime.text.tokenizer import TextTokenizer
 
 __all__ = ["BatchExecutor"]
-
-Vectors = npt.NDArray[np.float32]
 
 _LEAST_SHARE_TOKENS: Final = 128
 """Fewer tokens are not worth a thread of their own."""
@@ -27,10 +24,14 @@ _CHARS_PER_TOKEN: Final = 4
 class BatchExecutor:
     """A session and the tokenizer that feeds it.
 
+    Attributes:
+        tokenizer: Tokenizer of the bundle.
+        variant: Variant that the session runs.
+
     Args:
-        session: of a graph.
-        tokenizer: of the same bundle.
-        variant: that the graph is.
+        session: Session of a graph.
+        tokenizer: Tokenizer of the same bundle.
+        variant: Variant of the graph.
     """
 
     def __init__(self, session: Session, tokenizer: TextTokenizer, variant: Variant) -> None:
@@ -40,39 +41,46 @@ class BatchExecutor:
         self._process = os.getpid()
 
     def run(
-        self,
-        texts: Sequence[str],
-        tokenize: Callable[[int], list[TokenRow]],
-        store: Callable[[Sequence[TokenRow], Vectors], None],
-        *,
-        batch_size: int | None = None,
-    ) -> None:
-        """Embed all rows of all texts.
+        self, request: EncodeRequest, advance: Callable[[int], None] | None = None
+    ) -> EncodeResult:
+        """Embed the texts of a request.
 
         Args:
-            texts: their lengths shape the batches.
-            tokenize: rows of the text at a position; called by one thread at a time.
-            store: takes a batch and its vectors; called by several threads at once.
-            batch_size: most rows of a batch, if any.
+            request: Texts and options.
+            advance: Takes the number of texts done since its last call; called by several threads.
 
         Raises:
-            EncoderUnusable: closed, or carried over a fork that it does not survive.
+            TextTooLong: A text is over the limit, and `on_long` is "error".
+            EncoderUnusable: Closed, or carried over a fork that it does not survive.
         """
         session = self._live()
-        tokens = sum(map(len, texts)) // _CHARS_PER_TOKEN
+        tokenizer = self.tokenizer
+        tokens = sum(map(len, request.texts)) // _CHARS_PER_TOKEN
         workers = max(1, min(session.workers, tokens // _LEAST_SHARE_TOKENS))
         budget = min(session.budget_tokens, max(_LEAST_SHARE_TOKENS, tokens // workers))
-        source = batches(texts, tokenize, session, budget_tokens=budget, batch_size=batch_size)
+        planner = BatchPlanner(session, budget, request.options.batch_size)
+        result = EncodeResult(request)
 
-        def embed(rows: list[TokenRow]) -> None:
-            width = session.width(len(rows[0].ids) + 2)
-            store(rows, session.run(*pack(rows, width, self.tokenizer)))
+        def prepare(positions: Sequence[int]) -> TokenizedTexts:
+            return tokenize(request, tokenizer, positions)
 
+        def plan(tokenized: TokenizedTexts, last: bool) -> Iterator[list[TokenRow]]:
+            result.count(tokenized)
+            return planner.add(tokenized.rows, last=last)
+
+        def work(rows: list[TokenRow]) -> None:
+            result.store(rows, session.run(make_batch(rows, tokenizer.prefix, tokenizer.suffix)))
+            if advance is not None:
+                advance(sum(row.part == 0 for row in rows))
+
+        slices = longest_first(request.texts)
         if workers == 1:
-            for rows in source:
-                embed(rows)
+            for number, positions in enumerate(slices, 1):
+                for rows in plan(prepare(positions), number == len(slices)):
+                    work(rows)
         else:
-            run_parallel(source, embed, workers=workers)
+            run_parallel(slices, prepare, plan, work, workers=workers)
+        return result
 
     def close(self) -> None:
         """Let go of the session: its graph is freed when the last call in progress ends."""

@@ -1,31 +1,38 @@
-"""One call's texts on their way to vectors: rows out, vectors in, and what was cut."""
+"""One call's texts: what becomes of them as data, from tokens to vectors."""
 
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+from minilm.runtime.backends.batch import Vectors
 from minilm.runtime.errors import TextTooLong
 from minilm.runtime.execution.batching import TokenRow
-from minilm.runtime.text.tokenizer import TextTokenizer
+from minilm.runtime.text.tokenizer import Ids, TextTokenizer
 from minilm.runtime.text.windows import window_spans
 from minilm.runtime.validation import OnLong
 
-__all__ = ["EncodeOptions", "EncodeReport", "EncodeRequest"]
-
-Vectors = npt.NDArray[np.float32]
+__all__ = [
+    "EncodeOptions",
+    "EncodeReport",
+    "EncodeRequest",
+    "EncodeResult",
+    "TokenizedTexts",
+    "tokenize",
+]
 
 
 @dataclass(frozen=True, kw_only=True)
 class EncodeReport:
-    """What a call made of its texts.
+    """Counts of what a call did with its texts.
 
     Attributes:
-        texts: that were embedded.
-        texts_cut: that lost tokens.
-        tokens_cut: that they lost together.
-        texts_windowed: that were averaged over windows.
+        texts: Number of texts embedded.
+        texts_cut: Number of texts that lost tokens.
+        tokens_cut: Number of tokens that they lost together.
+        texts_windowed: Number of texts averaged over windows.
     """
 
     texts: int = 0
@@ -47,73 +54,122 @@ class EncodeOptions:
     """How texts become vectors.
 
     Attributes:
-        room: tokens of a text that the model reads, [CLS] and [SEP] not counted.
-        dimension: elements of a vector.
-        on_long: what a longer text gets; None if nobody chose, which is "truncate".
-        graph_normalizes: whether the vectors of rows have unit length already.
-        unit_length: whether those of texts are to have it.
+        max_content_tokens: Tokens of a text that the model reads, without [CLS] and [SEP].
+        dimension: Elements of a vector.
+        on_long: Treatment of longer texts; None if nobody chose, which truncates.
+        graph_normalizes: Whether the vectors of rows have unit length already.
+        unit_length: Whether the vectors of texts are brought to unit length.
+        batch_size: Most rows of a batch; None for as many as run best.
     """
 
-    room: int
+    max_content_tokens: int
     dimension: int
     on_long: OnLong | None
     graph_normalizes: bool
     unit_length: bool
+    batch_size: int | None = None
 
 
+@dataclass(frozen=True, kw_only=True)
 class EncodeRequest:
-    """Texts to embed and the place for their vectors.
+    """Texts to embed.
 
-    `tokenize` is called by one thread at a time, `store` by several at once.
-
-    Args:
-        texts: checked.
-        tokenizer: of the bundle.
-        options: how they become vectors.
-        first: position of the first in its stream, for messages.
+    Attributes:
+        texts: Texts, checked.
+        options: How they become vectors.
+        first: Position of the first text in its stream, for messages.
+        ids: Token ids of each text, where they are known; else the texts are tokenized.
     """
 
-    def __init__(
-        self,
-        texts: Sequence[str],
-        tokenizer: TextTokenizer,
-        options: EncodeOptions,
-        first: int = 0,
-    ) -> None:
-        self.texts = texts
-        self._first = first
-        self._tokenizer = tokenizer
-        self.options = options
-        self._vectors = np.empty((len(texts), options.dimension), dtype=np.float32)
-        self._windows: dict[int, list[tuple[int, int, npt.NDArray[np.float32]]]] = {}
+    texts: Sequence[str]
+    options: EncodeOptions
+    first: int = 0
+    ids: Sequence[Ids] | None = None
+
+
+class TokenizedTexts(NamedTuple):
+    """Rows of some texts, and what became of the long ones.
+
+    Attributes:
+        rows: Rows in the order of the texts; a text of several windows has several.
+        texts_cut: Number of texts that lost tokens.
+        tokens_cut: Number of tokens that they lost together.
+        windowed: Positions of the texts of several windows.
+    """
+
+    rows: list[TokenRow]
+    texts_cut: int
+    tokens_cut: int
+    windowed: list[int]
+
+
+def tokenize(
+    request: EncodeRequest, tokenizer: TextTokenizer, positions: Sequence[int]
+) -> TokenizedTexts:
+    """Tokenize the texts at `positions`; may be called from several threads at once.
+
+    Raises:
+        TextTooLong: A text is over the limit, and `on_long` is "error".
+    """
+    options = request.options
+    rows: list[TokenRow] = []
+    windowed: list[int] = []
+    texts_cut = tokens_cut = 0
+    for position in positions:
+        known = request.ids
+        ids = known[position] if known is not None else tokenizer.ids(request.texts[position])
+        surplus = len(ids) - options.max_content_tokens
+        if surplus <= 0:
+            rows.append(TokenRow(position, 0, ids))
+        elif options.on_long == "error":
+            raise TextTooLong(
+                f"texts[{request.first + position}] has {len(ids)} tokens, the model reads "
+                f"{options.max_content_tokens}: shorten it, or choose "
+                'on_long="truncate" or "mean"'
+            )
+        elif options.on_long == "mean":
+            spans = window_spans(len(ids), options.max_content_tokens)
+            rows += [TokenRow(position, part, ids[a:b]) for part, (a, b) in enumerate(spans)]
+            windowed.append(position)
+        else:
+            rows.append(TokenRow(position, 0, ids[: options.max_content_tokens].copy()))
+            texts_cut += 1
+            tokens_cut += surplus
+    return TokenizedTexts(rows, texts_cut, tokens_cut, windowed)
+
+
+class EncodeResult:
+    """The place for the vectors of a request. `store` may be called by several threads at once.
+
+    Args:
+        request: The request that is answered.
+    """
+
+    def __init__(self, request: EncodeRequest) -> None:
+        self._options = request.options
+        self._vectors = np.empty((len(request.texts), request.options.dimension), np.float32)
+        self._windows: dict[int, list[tuple[int, int, Vectors]]] = {}
         self._lock = threading.Lock()
         self._texts_cut = self._tokens_cut = 0
 
-    def tokenize(self, position: int) -> list[TokenRow]:
-        """Rows of the text at `position`: one, or its windows.
+    def count(self, tokenized: TokenizedTexts) -> None:
+        """Count what became of texts; before any of their rows is stored, by one thread at a time.
 
-        Raises:
-            TextTooLong: it is, and `on_long` is "error".
+        Args:
+            tokenized: Rows of some texts.
         """
-        ids = self._tokenizer.ids(self.texts[position])
-        surplus = len(ids) - self.options.room
-        if surplus <= 0:
-            return [TokenRow(position, 0, ids)]
-        if self.options.on_long == "error":
-            raise TextTooLong(
-                f"texts[{self._first + position}] has {len(ids)} tokens, the model reads "
-                f'{self.options.room}: shorten it, or choose on_long="truncate" or "mean"'
-            )
-        if self.options.on_long in {None, "truncate"}:
-            self._texts_cut += 1
-            self._tokens_cut += surplus
-            return [TokenRow(position, 0, ids[: self.options.room].copy())]
-        self._windows[position] = []
-        spans = window_spans(len(ids), self.options.room)
-        return [TokenRow(position, part, ids[a:b]) for part, (a, b) in enumerate(spans)]
+        self._texts_cut += tokenized.texts_cut
+        self._tokens_cut += tokenized.tokens_cut
+        for position in tokenized.windowed:
+            self._windows[position] = []
 
     def store(self, rows: Sequence[TokenRow], vectors: Vectors) -> None:
-        """Take the vectors of a batch: float32, (rows, dimension)."""
+        """Store the vectors of a batch.
+
+        Args:
+            rows: Rows of the batch.
+            vectors: Their vectors: float32, (rows, dimension).
+        """
         if not self._windows:
             self._vectors[[row.text for row in rows]] = vectors
             return
@@ -124,7 +180,7 @@ class EncodeRequest:
             else:
                 self._vectors[row.text] = vector
 
-    def result(self) -> Vectors:
+    def vectors(self) -> Vectors:
         """Vectors of all texts, in their order: float32, (texts, dimension)."""
         for position, windows in self._windows.items():
             # In the order of the text: the sum must not depend on which window was ready first.
@@ -132,17 +188,19 @@ class EncodeRequest:
             weights = np.array([tokens for _, tokens, _ in windows], dtype=np.float64)
             stacked = np.stack([vector for _, _, vector in windows]).astype(np.float64)
             self._vectors[position] = weights @ stacked / weights.sum()
-        graph_did = self.options.graph_normalizes
-        if self.options.unit_length and (self._windows or not graph_did):
-            raw = list(self._windows) if graph_did else slice(None)
-            norms = np.linalg.norm(self._vectors[raw], axis=1, keepdims=True)
+        graph_did = self._options.graph_normalizes
+        if self._options.unit_length and (self._windows or not graph_did):
+            raw: list[int] | slice = list(self._windows) if graph_did else slice(None)
+            norms: npt.NDArray[np.float32] = np.linalg.norm(
+                self._vectors[raw], axis=1, keepdims=True
+            )
             self._vectors[raw] /= np.maximum(norms, 1e-12)
         return self._vectors
 
     def report(self) -> EncodeReport:
-        """What became of the texts so far."""
+        """Counts of what became of the texts."""
         return EncodeReport(
-            texts=len(self.texts),
+            texts=len(self._vectors),
             texts_cut=self._texts_cut,
             tokens_cut=self._tokens_cut,
             texts_windowed=len(self._windows),

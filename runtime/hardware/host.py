@@ -7,16 +7,14 @@ request, so that `load` imports only what it runs.
 import importlib.util
 import platform
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from minilm.runtime.hardware import cpu, cuda
 
-__all__ = ["BACKEND_MODULES", "Host", "detect_host", "has_cuda_provider"]
-
-BACKEND_MODULES: Final = ("onnxruntime", "openvino")
+__all__ = ["Host", "detect_host", "has_cuda_provider"]
 
 _ARCHITECTURES: Final = {"amd64": "x86_64", "x64": "x86_64", "aarch64": "arm64"}
 
@@ -26,14 +24,14 @@ class Host:
     """Facts that decide which variant runs best.
 
     Attributes:
-        system: "Linux", "Darwin", "Windows".
-        arch: "x86_64", "arm64", or as the platform calls it.
-        instruction_sets: those that matter to the variants, by Linux's names.
-        cores: that this process may really use, at least 1.
-        cores_reason: where that number comes from.
-        backends: module name to version, of those installed.
-        providers: ONNX Runtime's, or None if they were not asked for.
-        gpu: for its CUDA provider; None if it has no such provider, or was not asked.
+        system: Operating system: "Linux", "Darwin", "Windows".
+        arch: Architecture: "x86_64", "arm64", or as the platform calls it.
+        instruction_sets: Instruction sets that matter to the variants, by Linux's names.
+        cores: Number of cores that this process may use, at least 1.
+        cores_reason: Source of that number.
+        backends: Version of each installed module, of those that were looked for.
+        providers: Providers of ONNX Runtime; None if it was not queried.
+        gpu: GPU for the CUDA provider; None without that provider, or if it was not queried.
     """
 
     system: str
@@ -46,19 +44,20 @@ class Host:
     gpu: cuda.Gpu | None = None
 
 
-def detect_host(*, providers: bool = True, gpu: bool = True) -> Host:
+def detect_host(modules: Iterable[str] = (), *, providers: bool = True, gpu: bool = True) -> Host:
     """Look at this machine.
 
     Args:
-        providers: also import ONNX Runtime, if installed, and ask for its providers.
-        gpu: if one of them is CUDA's, also ask the driver for a GPU, and load CUDA for it.
+        modules: Modules of backends to look for; none is imported.
+        providers: Whether to import ONNX Runtime, if installed, and query its providers.
+        gpu: Whether to ask the driver for a GPU and load CUDA for it, if CUDA's provider is there.
     """
     cores, reason = cpu.available_cores()
-    backends = {name: found for name in BACKEND_MODULES if (found := _installed(name))}
+    backends = {name: found for name in modules if (found := _installed(name))}
     available: tuple[str, ...] | None = None
     if providers:
         available = ()
-        if "onnxruntime" in backends:
+        if _installed("onnxruntime"):
             import onnxruntime
 
             available = tuple(onnxruntime.get_available_providers())

@@ -20,9 +20,8 @@ class TextTokenizer:
     caller to put around each window.
 
     Attributes:
-        prefix: id before each text.
-        suffix: id after each text.
-        pad: id of padding.
+        prefix: Id before each text, of [CLS].
+        suffix: Id after each text, of [SEP].
 
     Args:
         data: content of `tokenizer.json`.
@@ -38,10 +37,8 @@ class TextTokenizer:
             self._tokenizer = Tokenizer.from_buffer(data)
         except BaseException as error:
             raise _translated(error, "tokenizer.json cannot be read") from error
-        padding = self._tokenizer.padding
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
-        self.pad = int(padding["pad_id"]) if padding else 0
         ends = self._encode("").ids
         if len(ends) != 2:
             raise InvalidArtifact(

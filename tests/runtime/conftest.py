@@ -1,11 +1,13 @@
 """Encoders that many tests share, and the original that they are held against."""
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import pytest
 from minilm.runtime import Encoder, load
+from minilm.runtime.backends import Backend, Session
+from minilm.runtime.backends.batch import TokenBatch, Vectors
 from minilm.runtime.hardware.host import Host
 from minilm.verify.reference import PyTorchReference
 
@@ -55,3 +57,33 @@ def make_host() -> HostMaker:
         return Host(**{**plain, **facts})  # type: ignore[arg-type]  # checked by the dataclass's use
 
     return make
+
+
+SessionWrapper = Callable[[Callable[[Session], Session]], None]
+
+
+@pytest.fixture
+def wrap_sessions(monkeypatch: pytest.MonkeyPatch) -> SessionWrapper:
+    """Put something between the encoders that are loaded from now on and their sessions."""
+
+    def wrap(wrapper: Callable[[Session], Session]) -> None:
+        real = Backend.open_session
+        monkeypatch.setattr(Backend, "open_session", lambda *arguments: wrapper(real(*arguments)))
+
+    return wrap
+
+
+class PassingSession:
+    """A session that hands everything on: a base for those that change or record something."""
+
+    def __init__(self, inner: Session) -> None:
+        self.inner = inner
+        self.workers = inner.workers
+        self.budget_tokens = inner.budget_tokens
+        self.survives_fork = inner.survives_fork
+
+    def rows_within(self, budget_tokens: int, lengths: Iterable[int]) -> int:
+        return self.inner.rows_within(budget_tokens, lengths)
+
+    def run(self, batch: TokenBatch) -> Vectors:
+        return self.inner.run(batch)

@@ -141,7 +141,7 @@ class TestChroma:
             with Encoder.build_from_config(config) as other:
                 assert other.get_config() == config
                 assert other.variant == encoder.variant
-                assert other._on_long == "mean"
+                assert other.options.on_long == "mean"
 
     def test_another_model_at_its_path_is_refused(self, tiny: Encoder) -> None:
         config = {**tiny.get_config(), "weights_sha256": "0" * 64}

@@ -9,8 +9,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from minilm.runtime import Encoder, EncodeReport, load
+from minilm.runtime.backends.batch import TokenBatch, Vectors
 from minilm.runtime.errors import BackendUnavailable, EncoderUnusable, TextTypeError, UsageError
 from minilm.verify.reference import PyTorchReference
+
+from tests.runtime.conftest import PassingSession, SessionWrapper
 
 TEXTS = [
     "A man is playing a guitar.",
@@ -62,22 +65,26 @@ def test_the_originals_vectors_of_any_texts(
 
 @pytest.mark.parametrize("variant", ["cpu/fp32", "openvino/bf16"])
 def test_one_short_text_starts_no_thread(
-    variant: str, tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch
+    variant: str,
+    tiny_bundle: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    wrap_sessions: SessionWrapper,
 ) -> None:
+    ran_in: list[int] = []
+
+    class Recording(PassingSession):
+        def run(self, batch: TokenBatch) -> Vectors:
+            ran_in.append(threading.get_ident())
+            return super().run(batch)
+
+    def refuse(_: threading.Thread) -> None:
+        raise AssertionError("a thread was started")
+
+    wrap_sessions(Recording)
     target, precision = variant.split("/")
     with load(tiny_bundle, target=target, precision=precision, threads=8) as encoder:
         expected = encoder.encode(["one short text"])[0]
-        ran_in: list[int] = []
-        run = encoder._engine._live().run
-
-        def seen(ids: np.ndarray, mask: np.ndarray) -> np.ndarray:
-            ran_in.append(threading.get_ident())
-            return run(ids, mask)
-
-        def refuse(_: threading.Thread) -> None:
-            raise AssertionError("a thread was started")
-
-        monkeypatch.setattr(encoder._engine._live(), "run", seen)
+        ran_in.clear()
         monkeypatch.setattr(threading.Thread, "start", refuse)
         np.testing.assert_allclose(encoder.encode("one short text"), expected, atol=1e-6)
         assert ran_in == [threading.get_ident()]

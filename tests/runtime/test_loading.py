@@ -103,7 +103,7 @@ def test_a_missing_extra(
     tiny_bundle: Path, make_host: HostMaker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bare = make_host(backends={}, providers=())
-    monkeypatch.setattr(hosts, "detect_host", lambda **_: bare)
+    monkeypatch.setattr(hosts, "detect_host", lambda *_, **__: bare)
     for target, extra in (("cpu", "cpu"), ("openvino", "openvino"), ("cuda", "cuda")):
         with pytest.raises(BackendUnavailable) as caught:
             load(tiny_bundle, target=target)
@@ -115,7 +115,7 @@ def test_a_backend_that_is_too_old(
     tiny_bundle: Path, make_host: HostMaker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     old = make_host(backends={"openvino": "2023.1.0"})
-    monkeypatch.setattr(hosts, "detect_host", lambda **_: old)
+    monkeypatch.setattr(hosts, "detect_host", lambda *_, **__: old)
     with pytest.raises(BackendUnavailable, match=r"needs openvino \S+ or later and 2023\.1\.0 is"):
         load(tiny_bundle, target="openvino")
 

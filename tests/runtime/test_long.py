@@ -2,7 +2,6 @@
 
 import itertools
 import re
-import threading
 import warnings
 from dataclasses import replace
 from pathlib import Path
@@ -10,15 +9,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 from minilm.runtime import Encoder, EncodeReport, TruncationWarning, load
-from minilm.runtime import encoder as module
+from minilm.runtime.backends.batch import TokenBatch, Vectors
 from minilm.runtime.errors import TextTooLong, UsageError
+from minilm.runtime.text.tokenizer import TextTokenizer
 from minilm.verify.reference import PyTorchReference
+
+from tests.runtime.conftest import PassingSession, SessionWrapper
 
 LONG = " ".join(f"word{number}" for number in range(300))
 
 
 def _tokens(encoder: Encoder, text: str) -> int:
-    return len(encoder._engine.tokenizer.ids(text))
+    tokenizer = (encoder.options.path / "tokenizer.json").read_bytes()
+    return len(TextTokenizer(tokenizer).ids(text))
 
 
 def test_cut_texts_are_counted(encoder: Encoder) -> None:
@@ -46,6 +49,14 @@ def test_error_names_the_text(tiny: Encoder) -> None:
         tiny.encode(["short", LONG], on_long="error")
     with pytest.raises(TextTooLong, match=r"^texts\[5\] has"):
         list(tiny.iter_encode(["short"] * 5 + [LONG], batch_size=2, on_long="error"))
+
+
+def test_error_names_the_first_long_text_whatever_the_threads(tiny_bundle: Path) -> None:
+    texts = [f"{LONG} {number:04}" for number in range(200)]
+    with load(tiny_bundle, target="cpu", threads=4, on_long="error") as encoder:
+        for _ in range(5):
+            with pytest.raises(TextTooLong, match=r"^texts\[0\] has"):
+                encoder.encode(texts)
 
 
 def test_mean_of_windows(encoder: Encoder) -> None:
@@ -92,30 +103,29 @@ def test_unknown_choices_are_refused_at_once(tiny: Encoder, tiny_bundle: Path) -
         load(tiny_bundle, on_long="cut")  # type: ignore[arg-type]  # the point
 
 
-def test_one_warning_a_process_if_nobody_chose(
-    tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    tiny = load(tiny_bundle, target="cpu")
-    monkeypatch.setattr(module, "_warned", threading.Event())
-    cut = _tokens(tiny, LONG) - 62
-    message = (
-        f"1 of 2 texts were cut to 62 tokens, {cut} tokens are lost: choose "
-        'on_long="truncate" to keep it so, "mean" or "error" '
-        "(last_report counts; this warning is not repeated)"
-    )
-    with pytest.warns(TruncationWarning, match=f"^{re.escape(message)}$") as caught:
-        tiny.encode(["short", LONG])
-    assert caught[0].filename == __file__
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        tiny.encode(LONG)
+def test_each_encoder_warns_once_if_on_long_was_not_given(tiny_bundle: Path) -> None:
+    for _ in range(2):
+        with load(tiny_bundle, target="cpu") as tiny:
+            cut = _tokens(tiny, LONG) - 62
+            message = (
+                f"1 of 2 texts exceed the limit of 62 tokens and were truncated ({cut} tokens "
+                'dropped). Pass on_long="truncate" to silence this warning, or "mean" or "error". '
+                "Shown once for each encoder; see encoder.last_report."
+            )
+            with pytest.warns(TruncationWarning, match=f"^{re.escape(message)}$") as caught:
+                tiny.encode(["short", LONG])
+            assert caught[0].filename == __file__
+            with warnings.catch_warnings():
+                warnings.simplefilter("error")
+                tiny.encode(LONG)
 
 
-def test_no_warning_for_those_who_chose(tiny: Encoder, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_warned", threading.Event())
-    tiny.encode(LONG, on_long="truncate")
-    tiny.encode(LONG, on_long="mean")
-    assert not module._warned.is_set()
+def test_no_warning_if_on_long_was_given(tiny_bundle: Path) -> None:
+    with load(tiny_bundle, target="cpu") as tiny:
+        tiny.encode(LONG, on_long="truncate")
+        tiny.encode(LONG, on_long="mean")
+        with pytest.warns(TruncationWarning):
+            tiny.encode(LONG)
 
 
 def test_chunks_cover_the_text(encoder: Encoder) -> None:
@@ -159,12 +169,16 @@ def test_mean_of_a_text_of_the_original(encoder: Encoder, original: PyTorchRefer
 
 
 def test_a_model_without_normalization_is_normalized_on_request(
-    tiny: Encoder, monkeypatch: pytest.MonkeyPatch
+    tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch, wrap_sessions: SessionWrapper
 ) -> None:
+    class Unnormalized(PassingSession):
+        def run(self, batch: TokenBatch) -> Vectors:
+            return 3 * super().run(batch)
+
+    wrap_sessions(Unnormalized)
+    tiny = load(tiny_bundle, target="cpu", precision="fp32")
     model = replace(tiny.manifest.model, normalized=False)
     monkeypatch.setattr(tiny, "manifest", replace(tiny.manifest, model=model))
-    run = tiny._engine._live().run
-    monkeypatch.setattr(tiny._engine._live(), "run", lambda ids, mask: 3 * run(ids, mask))
     for texts in (["short"], [LONG, "short"]):
         plain = tiny.encode(texts, on_long="mean", normalize_embeddings=False)
         unit = tiny.encode(texts, on_long="mean")

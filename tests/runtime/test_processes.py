@@ -38,7 +38,7 @@ def test_pickled_by_path(target: str, tiny_bundle: Path) -> None:
         assert len(data) < 1000
         with pickle.loads(data) as other:
             assert other.variant == encoder.variant
-            assert other._on_long == "mean"
+            assert other.options == encoder.options
             np.testing.assert_array_equal(other.encode(_TEXTS), encoder.encode(_TEXTS))
 
 

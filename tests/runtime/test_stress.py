@@ -81,7 +81,7 @@ faulthandler.dump_traceback_later(90, exit=True)
 encoder = load(sys.argv[1], target=sys.argv[2], precision=sys.argv[3], threads=1)
 held = threading.Event()
 def hold():
-    with backend._alone_at_first():
+    with backend._binding.alone_at_first():
         held.set()
         time.sleep(60)
 threading.Thread(target=hold, daemon=True).start()

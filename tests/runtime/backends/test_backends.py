@@ -1,63 +1,78 @@
 """The two libraries that run graphs."""
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from minilm.runtime import load
-from minilm.runtime.backends import onnxruntime as onnx_backend
-from minilm.runtime.backends.openvino import OpenVinoOptions, open_session
+from minilm.runtime.backends import BACKEND_MODULES, BACKENDS, Session, SessionOptions
+from minilm.runtime.backends.batch import TokenBatch
 from minilm.runtime.errors import BackendUnavailable, InvalidArtifact, UsageError
-from minilm.runtime.manifest import Variant, read
+from minilm.runtime.manifest import read
 
-_IDS = np.array([[2, 7, 9, 3], [2, 7, 3, 0]], dtype=np.int64)
-_MASK = np.array([[1, 1, 1, 1], [1, 1, 1, 0]], dtype=np.int64)
+# Two rows of 4 and 3 tokens.
+_BATCH = TokenBatch(
+    np.array([2, 7, 9, 3, 2, 7, 3], dtype=np.int32), np.array([0, 4, 7], dtype=np.int32)
+)
+_TURNED = TokenBatch(
+    np.array([3, 7, 2, 3, 9, 7, 2], dtype=np.int32), np.array([0, 3, 7], dtype=np.int32)
+)
 
 
-def _openvino(bundle: Path) -> tuple[Variant, bytes, bytes]:
-    variant = read(bundle).variant("openvino/bf16")
-    graph, weights = ((bundle / name).read_bytes() for name in variant.files)
-    return variant, graph, weights
+def _open(bundle: Path, name: str, **changed: bytes) -> Session:
+    variant = read(bundle).variant(name)
+    files = {path: (bundle / path).read_bytes() for path in variant.files}
+    files[variant.files[0]] = changed.get("graph", files[variant.files[0]])
+    options = SessionOptions(threads=2, max_tokens=64)
+    return BACKENDS[variant.backend].open_session(variant, files, options)
 
 
 def test_both_give_the_same(tiny_bundle: Path) -> None:
-    variant = read(tiny_bundle).variant("cpu/fp32")
-    one = onnx_backend.open_session(
-        variant, (tiny_bundle / variant.files[0]).read_bytes(), threads=2
-    )
-    other = open_session(*_openvino(tiny_bundle), OpenVinoOptions(threads=2, max_tokens=64))
-    assert one.run(_IDS, _MASK).shape == (2, 32)
-    cosines = (one.run(_IDS, _MASK) * other.run(_IDS, _MASK)).sum(axis=1)
+    one, other = _open(tiny_bundle, "cpu/fp32"), _open(tiny_bundle, "openvino/bf16")
+    assert one.run(_BATCH).shape == (2, 32)
+    cosines = (one.run(_BATCH) * other.run(_BATCH)).sum(axis=1)
     assert cosines.min() > 0.999
     assert one.survives_fork
     assert not other.survives_fork
 
 
+def test_each_variant_has_a_backend(tiny_bundle: Path) -> None:
+    for variant in read(tiny_bundle).variants:
+        assert BACKENDS[variant.backend].module in BACKEND_MODULES
+
+
+def _widths(limit: int, session: Session) -> list[int]:
+    """Tokens that each row of 1 to `limit` tokens costs, as its batches show."""
+    budget = limit * 1000
+    return [round(budget / session.rows_within(budget, [tokens])) for tokens in range(1, limit + 1)]
+
+
 def test_onnxruntime_pads_to_nothing_and_openvino_to_few_widths(tiny_bundle: Path) -> None:
-    options = OpenVinoOptions(threads=1, max_tokens=64)
-    session = open_session(*_openvino(tiny_bundle), options)
-    widths = [session.width(tokens) for tokens in range(2, 65)]
-    assert widths == sorted(widths)
-    assert widths[-1] == 64
-    assert sorted(set(widths)) == [16, 32, 48, 64]
-    assert all(width >= tokens for tokens, width in enumerate(widths, 2))
+    assert _widths(64, _open(tiny_bundle, "cpu/fp32")) == list(range(1, 65))
+    widths = _widths(64, _open(tiny_bundle, "openvino/bf16"))
+    assert widths == [-(-tokens // 16) * 16 for tokens in range(1, 65)]
 
 
 @pytest.mark.parametrize("limit", [64, 77, 256, 512, 700])
 def test_the_limit_is_the_last_width(limit: int, tiny_bundle: Path) -> None:
-    options = OpenVinoOptions(threads=1, max_tokens=limit)
-    session = open_session(*_openvino(tiny_bundle), options)
-    assert session.width(limit) == limit
-    assert session.width(2) == 16
+    variant = read(tiny_bundle).variant("openvino/bf16")
+    files = {path: (tiny_bundle / path).read_bytes() for path in variant.files}
+    options = SessionOptions(threads=1, max_tokens=limit)
+    widths = _widths(limit, BACKENDS["openvino"].open_session(variant, files, options))
+    assert widths[-1] == limit
+    assert widths[1] == 16
 
 
-def test_results_do_not_share_memory(tiny_bundle: Path) -> None:
-    session = open_session(*_openvino(tiny_bundle), OpenVinoOptions(threads=1, max_tokens=64))
-    first = session.run(_IDS, _MASK)
+@pytest.mark.parametrize("name", ["cpu/fp32", "openvino/bf16"])
+def test_results_do_not_share_memory(name: str, tiny_bundle: Path) -> None:
+    session = _open(tiny_bundle, name)
+    first = session.run(_BATCH)
     kept = first.copy()
-    session.run(_IDS[:, ::-1].copy(), _MASK)
+    session.run(_TURNED)
     np.testing.assert_array_equal(first, kept)
 
 
@@ -79,17 +94,14 @@ def test_a_cache_dir_that_is_a_file(tiny_bundle: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("graph", [b"", b"not a graph", b"\x08\x07"])
 def test_onnxruntime_on_what_is_no_graph(graph: bytes, tiny_bundle: Path) -> None:
-    variant = read(tiny_bundle).variant("cpu/fp32")
     with pytest.raises(InvalidArtifact, match=r"^ONNX Runtime \S+ cannot read onnx/model\.onnx: "):
-        onnx_backend.open_session(variant, graph, threads=1)
+        _open(tiny_bundle, "cpu/fp32", graph=graph)
 
 
 @pytest.mark.parametrize("graph", [b"", b"not a graph", b"<net></net>"])
 def test_openvino_on_what_is_no_graph(graph: bytes, tiny_bundle: Path) -> None:
-    variant, _, weights = _openvino(tiny_bundle)
-    options = OpenVinoOptions(threads=1, max_tokens=64)
     with pytest.raises(InvalidArtifact, match=r"^OpenVINO \S+ cannot read openvino/openvino_model"):
-        open_session(variant, graph, weights, options)
+        _open(tiny_bundle, "openvino/bf16", graph=graph)
 
 
 def test_a_provider_that_did_not_start(tiny_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -103,7 +115,12 @@ def test_a_provider_that_did_not_start(tiny_bundle: Path, monkeypatch: pytest.Mo
         return real(graph, options, providers=providers[1:])
 
     monkeypatch.setattr(onnxruntime, "InferenceSession", without_cuda)
-    variant = read(tiny_bundle).variant("cuda/fp16")
     message = "cuda/fp16 was to run on CUDAExecutionProvider, and ONNX Runtime"
     with pytest.raises(BackendUnavailable, match=f"^{message}"):
-        onnx_backend.open_session(variant, (tiny_bundle / variant.files[0]).read_bytes(), threads=1)
+        _open(tiny_bundle, "cuda/fp16")
+
+
+def test_the_table_imports_no_backend() -> None:
+    code = "import sys; import minilm.runtime.backends; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert not {"numpy", "onnxruntime", "openvino"} & set(done.stdout.split())

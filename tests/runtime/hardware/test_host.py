@@ -153,8 +153,9 @@ def test_no_cuda_provider_here() -> None:
 
 
 def test_this_machine() -> None:
-    found = host.detect_host()
+    found = host.detect_host(["onnxruntime", "no_such_module"])
     assert found.cores >= 1
+    assert set(found.backends) == {"onnxruntime"}
     assert found.backends["onnxruntime"].count(".") == 2
     assert "CPUExecutionProvider" in (found.providers or ())
     assert host.detect_host(providers=False).providers is None
@@ -162,6 +163,6 @@ def test_this_machine() -> None:
 
 def test_no_backend_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(host, "_installed", lambda _: None)
-    found = host.detect_host()
+    found = host.detect_host(["onnxruntime"])
     assert found.backends == {}
     assert found.providers == ()

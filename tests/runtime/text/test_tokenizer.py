@@ -51,7 +51,7 @@ def test_no_truncation_and_no_padding(tokenizer: TextTokenizer) -> None:
     assert len(tokenizer.ids("word " * 1000)) == 1000
     assert tokenizer.ids("").tolist() == []
     assert tokenizer.ids("word").dtype == np.int32
-    assert (tokenizer.prefix, tokenizer.suffix, tokenizer.pad) == (101, 102, 0)
+    assert (tokenizer.prefix, tokenizer.suffix) == (101, 102)
 
 
 @settings(max_examples=300, deadline=None)
