@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from minilm.convert.source import Source
-from minilm.runtime.errors import BuildFailed
+from minilm.runtime.errors import BuildFailed, UsageError
 from minilm.runtime.extras import require_extra
 
 __all__ = ["export"]
@@ -26,9 +26,11 @@ def export(source: Source, destination: Path) -> Path:
     the default ONNX domain alone. The same weights give the same bytes.
 
     Raises:
+        UsageError: `destination` is a directory, or in one that does not exist.
         BackendUnavailable: the extra `build` is not installed.
         BuildFailed: the exported graph is not what the architecture promises.
     """
+    _expect_writable(destination)
     with require_extra("build", "Converting a model"):
         import onnx_ir as ir
         from minilm.convert.normalize import normalize
@@ -49,6 +51,15 @@ def export(source: Source, destination: Path) -> Path:
         ir.save(model, finished)
         finished.replace(destination)
     return destination
+
+
+def _expect_writable(destination: Path) -> None:
+    if destination.is_dir():
+        raise UsageError(f"{destination} is a directory: name a file", option="--output")
+    if not destination.parent.is_dir():
+        raise UsageError(
+            f"{destination}: there is no directory {destination.parent}", option="--output"
+        )
 
 
 def _trace(directory: Path, destination: Path) -> None:

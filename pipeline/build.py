@@ -15,7 +15,7 @@ from minilm.pipeline.cache import Cache, default_directory
 from minilm.pipeline.card import model_card
 from minilm.pipeline.output import StageOutput
 from minilm.pipeline.stages import StageResult, StageRunner
-from minilm.pipeline.staging import staged
+from minilm.pipeline.staging import expect_replaceable, staged
 from minilm.runtime import integrity
 from minilm.runtime.errors import GateFailed
 from minilm.runtime.extras import require_extra
@@ -87,11 +87,13 @@ def build(
         on_progress: Callback that gets the name of each stage before it starts.
 
     Raises:
+        UsageError: the output is a file or a directory of something else.
         SourceError: the weights are missing or not what they should be.
         BackendUnavailable: the extra `build` is not installed.
         BuildFailed: the output cannot be written, or a stage failed; what stood there stays.
         GateFailed: a variant does not give the original's vectors; what stood there stays.
     """
+    expect_replaceable(options.output, force=options.force)
     on_progress("weights")
     source = convert.resolve(options.model)
     with require_extra("build", "Building a bundle"):

@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from minilm.pipeline.exchange import exchange
-from minilm.runtime.errors import BuildFailed
+from minilm.runtime.errors import BuildFailed, UsageError
 from minilm.runtime.extras import require_extra
 from minilm.runtime.manifest import MANIFEST_NAME
 
-__all__ = ["staged"]
+__all__ = ["expect_replaceable", "staged"]
 
 
 @contextlib.contextmanager
@@ -29,13 +29,13 @@ def staged(destination: Path, *, force: bool = False) -> Iterator[Path]:
         force: Whether to replace a directory that is not a bundle, too.
 
     Raises:
-        BuildFailed: `destination` is a file or a directory that is no bundle, its parent cannot be
-            written, or another build holds the lock.
+        UsageError: `destination` is a file or, without `force`, a directory that is not a bundle.
+        BuildFailed: it cannot be written, or another build holds the lock.
     """
     with require_extra("build", "Building a bundle"):
         from filelock import FileLock, Timeout
 
-    _expect_replaceable(destination, force=force)
+    expect_replaceable(destination, force=force)
     try:
         destination.parent.mkdir(parents=True, exist_ok=True)
         lock = FileLock(destination.parent / f".{destination.name}.lock")
@@ -61,16 +61,25 @@ def staged(destination: Path, *, force: bool = False) -> Iterator[Path]:
             shutil.rmtree(work, ignore_errors=True)
 
 
-def _expect_replaceable(destination: Path, *, force: bool) -> None:
+def expect_replaceable(destination: Path, *, force: bool = False) -> None:
+    """Refuse an output that a build must not replace.
+
+    Raises:
+        UsageError: `destination` is a file or, without `force`, a directory that is not a bundle.
+        BuildFailed: it is a directory that cannot be written.
+    """
     if destination.is_symlink() or (destination.exists() and not destination.is_dir()):
-        raise BuildFailed(
-            f"output {destination} is a file: give a new directory or one that holds a bundle"
+        found = "a link" if destination.is_symlink() else "a file"
+        raise UsageError(
+            f"{destination} is {found}: give a new directory, or one that holds a bundle",
+            option="--output",
         )
     if destination.is_dir() and any(destination.iterdir()):
         if not force and not (destination / MANIFEST_NAME).is_file():
-            raise BuildFailed(
-                f"output {destination} is a directory with other files and no {MANIFEST_NAME}: a "
-                "build would delete them; choose another --output, or --force it"
+            raise UsageError(
+                f"{destination} is a directory with other files and no {MANIFEST_NAME}: a build "
+                "would delete them; choose another, or add --force",
+                option="--output",
             )
         if not os.access(destination, os.W_OK):
             raise BuildFailed(

@@ -9,7 +9,7 @@ import onnx_ir as ir
 import onnxruntime as ort
 import pytest
 from minilm.convert import Source, export, resolve
-from minilm.runtime.errors import BuildFailed
+from minilm.runtime.errors import BuildFailed, UsageError
 
 from tests.tiny import DIMENSION, write_tiny_model
 
@@ -79,3 +79,15 @@ def test_missing_linear_layer_fails_by_count(
     with pytest.raises(BuildFailed, match="has 3 linear layers, the architecture 18"):
         export(source, tmp_path / "model.onnx")
     assert not list(tmp_path.iterdir())
+
+
+def test_destination_is_checked_before_the_work(
+    source: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = importlib.import_module("minilm.convert.export")
+    monkeypatch.setattr(module, "_trace", lambda *_: pytest.fail("the export has begun"))
+    with pytest.raises(UsageError, match="is a directory: name a file"):
+        export(source, tmp_path)
+    with pytest.raises(UsageError, match=r"there is no directory .*nodir") as caught:
+        export(source, tmp_path / "nodir" / "model.onnx")
+    assert caught.value.option == "--output"

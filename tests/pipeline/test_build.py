@@ -17,7 +17,7 @@ import pytest
 from minilm.pipeline import BuildOptions, build
 from minilm.pipeline import output as output_module
 from minilm.runtime import load
-from minilm.runtime.errors import BuildFailed, GateFailed, SourceError
+from minilm.runtime.errors import BuildFailed, GateFailed, SourceError, UsageError
 from minilm.runtime.manifest import VARIANTS, FileEntry, Manifest, read
 
 from tests.tiny import DIMENSION, MAX_TOKENS, write_tiny_model
@@ -213,6 +213,17 @@ def test_failed_gate_keeps_what_stood_there(
         build(options)
     assert caught.value.exit_code == 1
     assert contents(output) == before
+
+
+def test_output_of_something_else_is_refused_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "letter.txt").touch()
+    monkeypatch.setattr("minilm.convert.resolve", lambda _: pytest.fail("the build has begun"))
+    with pytest.raises(UsageError, match="is a file: give a new directory"):
+        build(BuildOptions(output=tmp_path / "letter.txt"))
+    with pytest.raises(UsageError, match=r"with other files and no manifest\.json.*--force"):
+        build(BuildOptions(output=tmp_path))
 
 
 def test_source_without_tokenizer(tiny_model: Path, tmp_path: Path) -> None:

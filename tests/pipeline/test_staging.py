@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from minilm.pipeline.exchange import exchange
 from minilm.pipeline.staging import staged
-from minilm.runtime.errors import BuildFailed
+from minilm.runtime.errors import BuildFailed, UsageError
 
 
 def make(output: Path, content: str = "new") -> None:
@@ -50,9 +50,9 @@ def test_failure_keeps_what_stood_there(tmp_path: Path, error: type[BaseExceptio
 def test_file_is_refused(tmp_path: Path) -> None:
     output = tmp_path / "bundle"
     output.write_text("mine", encoding="utf-8")
-    with pytest.raises(BuildFailed, match="is a file: give a new directory") as caught:
+    with pytest.raises(UsageError, match="is a file: give a new directory") as caught:
         make(output)
-    assert caught.value.exit_code == 6
+    assert caught.value.exit_code == 2
     assert output.read_text("utf-8") == "mine"
 
 
@@ -60,7 +60,7 @@ def test_other_files_are_refused_without_force(tmp_path: Path) -> None:
     output = tmp_path / "home"
     output.mkdir()
     (output / "letter.txt").write_text("dear", encoding="utf-8")
-    with pytest.raises(BuildFailed, match=r"with other files and no manifest\.json"):
+    with pytest.raises(UsageError, match=r"with other files and no manifest\.json"):
         make(output)
     assert names(output) == ["letter.txt"]
     with staged(output, force=True) as work:
