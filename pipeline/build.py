@@ -16,6 +16,7 @@ from minilm.pipeline.card import model_card
 from minilm.pipeline.output import StageOutput
 from minilm.pipeline.stages import StageResult, StageRunner
 from minilm.pipeline.staging import expect_replaceable, staged
+from minilm.pipeline.verdict import describe_failure
 from minilm.runtime import integrity
 from minilm.runtime.errors import GateFailed
 from minilm.runtime.extras import require_extra
@@ -122,7 +123,7 @@ def _fill(
     manifest = write_manifest(source, variants, files, work)
     report = None
     if options.verify:
-        report = _verify(runner, reference)
+        report = _verify(runner, reference, options.output)
     manifest = runner.run("manifest", partial(_finish, source, manifest, report, work))
     return manifest, report
 
@@ -171,7 +172,7 @@ def _write_golden(work: Path, reference: Reference) -> StageOutput:
     return StageOutput.of(work, [golden.GOLDEN_NAME])
 
 
-def _verify(runner: StageRunner, reference: Reference) -> Report:
+def _verify(runner: StageRunner, reference: Reference, output: Path) -> Report:
     """Compare with the original; with one thread, so that the card's figures are the same again."""
 
     def step(line: str) -> None:
@@ -182,12 +183,7 @@ def _verify(runner: StageRunner, reference: Reference) -> Report:
         lambda: verify.verify_bundle(runner.work, against=reference, threads=1, on_progress=step),
     )
     if not report.passed:
-        failed = "; ".join(
-            f"{place}, gate {gate.name}: {gate.figure:.6g}, must be {gate.comparison} "
-            f"{gate.threshold:g}" + (f", worst {gate.worst!r}" if gate.worst else "")
-            for place, gate in report.failures
-        )
-        raise GateFailed(f"the build is not the original's equal and was not kept: {failed}")
+        raise GateFailed(describe_failure(report, output))
     verify.write_reports(report, runner.work / REPORT_DIR)
     return report
 

@@ -208,7 +208,7 @@ def test_failed_gate_keeps_what_stood_there(
         model=str(tiny_model), output=output, cache_dir=tmp_path / "cache", variants=("cpu/int8",)
     )
     with pytest.raises(
-        GateFailed, match=r"cpu/int8, gate cosine-mean: .* must be >= 0\.99"
+        GateFailed, match=r"for 1 of 1 variants; .*\. cpu/int8: cosine-mean is .*, must be >= 0\.99"
     ) as caught:
         build(options)
     assert caught.value.exit_code == 1
