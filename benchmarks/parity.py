@@ -10,11 +10,11 @@ import numpy as np
 import numpy.typing as npt
 from minilm.runtime import manifest as manifests
 from minilm.runtime.hardware.cpu import available_cores
-from minilm.verify.graphs import named, pad
-from minilm.verify.ranking import cosines, spearman, top_overlap, unit
+from minilm.verify.candidates import BundleCandidate
+from minilm.verify.candidates.graph_session import match_outputs, pad_batch
+from minilm.verify.metrics import l2_normalize, rowwise_cosine, spearman, top_k_overlap
 from minilm.verify.reference import PyTorchReference
-from minilm.verify.sts import Pair, read_pairs
-from minilm.verify.subject import BundleSubject
+from minilm.verify.reference.sts_pairs import SentencePair, read_sts_pairs
 
 from benchmarks import machine
 from benchmarks.beside import texts_of
@@ -50,7 +50,7 @@ class Truth:
     long_vectors: Vectors
     probes: tuple[int, ...]
     ids: tuple[tuple[int, ...], ...]
-    pairs: tuple[Pair, ...]
+    pairs: tuple[SentencePair, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +72,7 @@ def run(bundle: Path, texts: Path | None, sts: Path | None, output: Path) -> str
     Raises:
         ToolkitError: the bundle or the weights cannot be loaded, or the STS file cannot be read.
     """
-    pairs = read_pairs(sts) if sts else ()
+    pairs = read_sts_pairs(sts) if sts else ()
     found, _ = texts_of(bundle, texts or sts, None)
     short = tuple(dict.fromkeys(found.short))
     # In a file of pairs the first sentences ask; in a list of texts, all do.
@@ -96,9 +96,9 @@ def run(bundle: Path, texts: Path | None, sts: Path | None, output: Path) -> str
     figures = []
     for variant in manifest.variants:
         print(f"parity of {variant.name}", file=sys.stderr, flush=True)
-        subject = BundleSubject(bundle, manifest, variant.name)
-        figures.append(judge(subject, truth))
-        subject.close()
+        candidate = BundleCandidate(bundle, manifest, variant.name)
+        figures.append(judge(candidate, truth))
+        candidate.close()
     facts = [*machine.describe().items(), ("texts", found.source), ("against", reference.name)]
     text = heading("Parity", facts) + "\n" + table(figures)
     output.mkdir(parents=True, exist_ok=True)
@@ -106,18 +106,18 @@ def run(bundle: Path, texts: Path | None, sts: Path | None, output: Path) -> str
     return text
 
 
-def judge(subject: BundleSubject, truth: Truth) -> Figures:
+def judge(candidate: BundleCandidate, truth: Truth) -> Figures:
     """The figures of one variant, through the loader but for the padded batch."""
-    short = subject.encode(truth.short)
-    found = cosines(short, truth.short_vectors)
-    ours, theirs = unit(short), unit(truth.short_vectors)
-    overlap = top_overlap(ours @ ours.T, theirs @ theirs.T)[list(truth.queries)]
+    short = candidate.encode(truth.short)
+    found = rowwise_cosine(short, truth.short_vectors)
+    ours, theirs = l2_normalize(short), l2_normalize(truth.short_vectors)
+    overlap = top_k_overlap(ours @ ours.T, theirs @ theirs.T)[list(truth.queries)]
     return Figures(
-        name=subject.name,
+        name=candidate.name,
         mean=float(found.mean()),
         minimum=float(found.min()),
-        long_minimum=float(cosines(subject.encode(truth.long), truth.long_vectors).min()),
-        batch_minimum=_batch_minimum(subject, truth),
+        long_minimum=float(rowwise_cosine(candidate.encode(truth.long), truth.long_vectors).min()),
+        batch_minimum=_batch_minimum(candidate, truth),
         sts_drop=_score(truth.short_vectors, truth) - _score(short, truth) if truth.pairs else None,
         overlap=float(overlap.mean()),
     )
@@ -149,21 +149,21 @@ def table(figures: Sequence[Figures]) -> str:
     return markdown(columns, rows)
 
 
-def _batch_minimum(subject: BundleSubject, truth: Truth) -> float:
+def _batch_minimum(candidate: BundleCandidate, truth: Truth) -> float:
     """Least cosine of a text alone to itself among others, padded to the length of a long one.
 
     Alone it goes through the loader. Among others the graph is run as it stands: the loader sorts
     by length, and so hides what padding does.
     """
     *probes, filler = truth.ids
-    graph = subject.open_graph()
+    graph = candidate.open_graph()
     least = 1.0
     for first in range(0, len(probes), _BATCH_TEXTS):
         places = truth.probes[first : first + _BATCH_TEXTS]
-        alone = np.concatenate([subject.encode([truth.short[place]]) for place in places])
-        block, mask = pad([*probes[first : first + _BATCH_TEXTS], filler])
-        among = named(graph.run(block, mask)).pooled(mask, subject.pooling)[:-1]
-        least = min(least, float(cosines(alone, among).min()))
+        alone = np.concatenate([candidate.encode([truth.short[place]]) for place in places])
+        block, mask = pad_batch([*probes[first : first + _BATCH_TEXTS], filler])
+        among = match_outputs(graph.run(block, mask)).pooled(mask, candidate.pooling)[:-1]
+        least = min(least, float(rowwise_cosine(alone, among).min()))
     graph.close()
     return least
 
@@ -172,4 +172,4 @@ def _score(vectors: Vectors, truth: Truth) -> float:
     places = {text: place for place, text in enumerate(truth.short)}
     first = vectors[[places[pair.first.strip()] for pair in truth.pairs]]
     second = vectors[[places[pair.second.strip()] for pair in truth.pairs]]
-    return spearman(cosines(first, second), np.array([pair.label for pair in truth.pairs]))
+    return spearman(rowwise_cosine(first, second), np.array([pair.label for pair in truth.pairs]))

@@ -51,7 +51,7 @@ class ReportOptions:
             if self.formats:
                 raise UsageError("say where to: --report-dir DIR", option="--report")
             return
-        from minilm.verify.writing import DEFAULT_FORMATS, check_writable
+        from minilm.verify.reports.files import DEFAULT_FORMATS, check_writable
 
         formats = self._names() or DEFAULT_FORMATS
         check_writable(self.directory, formats=formats, bundle=bundle)
@@ -64,7 +64,7 @@ class ReportOptions:
         """
         if self.directory is None:
             return
-        from minilm.verify.writing import DEFAULT_FORMATS, write_reports
+        from minilm.verify.reports.files import DEFAULT_FORMATS, write_reports
 
         write_reports(report, self.directory, formats=self._names() or DEFAULT_FORMATS)
 

@@ -27,8 +27,8 @@ from minilm.runtime.manifest import (
     Manifest,
     read,
 )
-from minilm.verify import Report, golden
-from minilm.verify.reference import PyTorchReference, Reference
+from minilm.verify import Report
+from minilm.verify.reference import GOLDEN_NAME, PyTorchReference, Reference, write_golden
 
 __all__ = ["BuildOptions", "BuildSummary", "build"]
 
@@ -168,8 +168,8 @@ def _build_variant(
 
 
 def _write_golden(work: Path, reference: Reference) -> StageOutput:
-    golden.write(work, reference)
-    return StageOutput.of(work, [golden.GOLDEN_NAME])
+    write_golden(work, reference)
+    return StageOutput.of(work, [GOLDEN_NAME])
 
 
 def _verify(runner: StageRunner, reference: Reference, output: Path) -> Report:
@@ -180,7 +180,9 @@ def _verify(runner: StageRunner, reference: Reference, output: Path) -> Report:
 
     report = runner.run(
         "verify",
-        lambda: verify.verify_bundle(runner.work, against=reference, threads=1, on_progress=step),
+        lambda: verify.verify_bundle(
+            verify.check_bundle(runner.work), reference, threads=1, on_progress=step
+        ),
     )
     if not report.passed:
         raise GateFailed(describe_failure(report, output))

@@ -10,15 +10,14 @@ from typing import Final
 from minilm.runtime import integrity
 from minilm.runtime.errors import InvalidArtifact
 from minilm.runtime.manifest import Manifest, read
-from minilm.verify import corpus
-from minilm.verify.figures import size
-from minilm.verify.golden import GOLDEN_NAME, GoldenReference
-from minilm.verify.ranking import cosines
-from minilm.verify.reference import Reference
-from minilm.verify.report import Parity
-from minilm.verify.subject import BundleSubject
-from minilm.verify.tokens import counter
-from minilm.verify.verification import Progress
+from minilm.verify.bundle import Progress
+from minilm.verify.candidates.bundle import BundleCandidate
+from minilm.verify.metrics import rowwise_cosine
+from minilm.verify.reference.corpus import build_corpus
+from minilm.verify.reference.golden import GOLDEN_NAME, GoldenReference
+from minilm.verify.reports.formatting import format_size
+from minilm.verify.results import Parity
+from minilm.verify.tokenizer import token_counter
 
 __all__ = ["Comparison", "FileChange", "VariantChange", "compare"]
 
@@ -180,30 +179,30 @@ def _compare_pair(
     threads: int | None,
 ) -> VariantChange:
     counts = [dict(m.variant(name).operators) for m, name in zip(manifests, pair, strict=True)]
-    subjects = [
-        BundleSubject(bundle, manifest, name, threads=threads)
+    candidates = [
+        BundleCandidate(bundle, manifest, name, threads=threads)
         for bundle, manifest, name in zip(bundles, manifests, pair, strict=True)
     ]
     try:
         limit = manifests[0].model.max_tokens
-        texts = [sample.text for sample in corpus.samples(limit, counter(bundles[0]))]
-        vectors = [subject.encode(texts) for subject in subjects]
+        texts = [sample.text for sample in build_corpus(limit, token_counter(bundles[0]))]
+        vectors = [candidate.encode(texts) for candidate in candidates]
         if vectors[0].shape != vectors[1].shape:
             raise InvalidArtifact(
                 f"the bundles give {vectors[0].shape[1]} and {vectors[1].shape[1]} dimensions"
             )
         best = [float("inf")] * 2
         for _ in range(_ROUNDS):
-            for place, subject in enumerate(subjects):
-                best[place] = min(best[place], _seconds(subject, texts))
+            for place, candidate in enumerate(candidates):
+                best[place] = min(best[place], _seconds(candidate, texts))
         parities = [
-            _parity(subject, bundle, manifest)
-            for subject, bundle, manifest in zip(subjects, bundles, manifests, strict=True)
+            _parity(candidate, bundle, manifest)
+            for candidate, bundle, manifest in zip(candidates, bundles, manifests, strict=True)
         ]
-        sizes = [sum(path.stat().st_size for path in subject.files) for subject in subjects]
+        sizes = [sum(path.stat().st_size for path in candidate.files) for candidate in candidates]
     finally:
-        for subject in subjects:
-            subject.close()
+        for candidate in candidates:
+            candidate.close()
     return VariantChange(
         before=pair[0],
         after=pair[1],
@@ -214,25 +213,25 @@ def _compare_pair(
         },
         before_bytes=sizes[0],
         after_bytes=sizes[1],
-        between=Parity.of(cosines(vectors[1], vectors[0]).tolist()),
+        between=Parity.of(rowwise_cosine(vectors[1], vectors[0]).tolist()),
         parity_before=parities[0],
         parity_after=parities[1],
         speed=best[0] / best[1],
     )
 
 
-def _seconds(subject: BundleSubject, texts: Sequence[str]) -> float:
+def _seconds(candidate: BundleCandidate, texts: Sequence[str]) -> float:
     started = time.perf_counter()
-    subject.encode(texts)
+    candidate.encode(texts)
     return time.perf_counter() - started
 
 
-def _parity(subject: BundleSubject, bundle: Path, manifest: Manifest) -> Parity | None:
+def _parity(candidate: BundleCandidate, bundle: Path, manifest: Manifest) -> Parity | None:
     if not any(entry.path == GOLDEN_NAME for entry in manifest.files):
         return None
-    golden: Reference = GoldenReference(bundle)
-    texts = [sample.text for sample in GoldenReference(bundle).samples]
-    return Parity.of(cosines(subject.encode(texts), golden.encode(texts)).tolist())
+    golden = GoldenReference(bundle)
+    texts = [sample.text for sample in golden.corpus]
+    return Parity.of(rowwise_cosine(candidate.encode(texts), golden.encode(texts)).tolist())
 
 
 def _row(change: VariantChange) -> str:
@@ -243,7 +242,7 @@ def _row(change: VariantChange) -> str:
     ]
     operators = ", ".join(f"{kind} {a} → {b}" for kind, (a, b) in change.operators.items())
     return (
-        f"| {name} | {size(change.before_bytes)} → {size(change.after_bytes)} "
+        f"| {name} | {format_size(change.before_bytes)} → {format_size(change.after_bytes)} "
         f"| {parity[0]} → {parity[1]} | {change.between.minimum:.6f} "
         f"| {change.speed:.2f}x | {operators or 'none'} |"
     )

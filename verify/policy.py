@@ -22,78 +22,13 @@ from typing import Any, Final, get_args
 
 from minilm.runtime.errors import UsageError
 from minilm.runtime.manifest import VARIANTS, Precision
-from minilm.verify.catalogue import GATES
+from minilm.verify.gates import GATES
 
 __all__ = ["BUILT_IN", "Policy", "PolicyError", "load_policy"]
 
 
 class PolicyError(UsageError):
     """A policy file cannot be read; the message names the file and the line."""
-
-
-_ALL: Final[Mapping[str, float | None]] = {
-    "unit-length": 1e-3,
-    "outputs": 0.9999,
-    "repeat": 1e-6,
-    "precision": 0.99,
-}
-_BY_KIND: Final[Mapping[str, Mapping[str, float | None]]] = {
-    "fp32": {
-        "unit-length": 1e-5,
-        "cosine-mean": 0.999999,
-        "cosine-p01": 0.999999,
-        "cosine-min": 0.999999,
-        "padded-min": 0.999999,
-        "batch-invariance": 0.999999,
-        "padding-invariance": 0.999999,
-        "outputs": 0.999999,
-        "threads": 0.999999,
-        "top10": 0.999,
-        "kendall": 0.999,
-        "sts-drop": 0.0001,
-    },
-    **{
-        half: {
-            "cosine-mean": 0.9999,
-            "cosine-p01": 0.9999,
-            "cosine-min": 0.9999,
-            "padded-min": 0.9999,
-            "batch-invariance": 0.9999,
-            "padding-invariance": 0.9999,
-            "threads": 0.9999,
-            "top10": 0.95,
-            "kendall": 0.98,
-            "sts-drop": 0.001,
-        }
-        for half in ("bf16", "fp16")
-    },
-    "int8": {
-        "cosine-mean": 0.998,
-        "cosine-p01": 0.993,
-        "cosine-min": 0.99,
-        "padded-min": 0.99,
-        "batch-invariance": 0.999,
-        "padding-invariance": 0.999,
-        "threads": 0.9999,
-        "top10": 0.9,
-        "kendall": 0.94,
-        "sts-drop": 0.005,
-    },
-    "cpu/int8": {"batch-invariance": 0.9999, "padding-invariance": 0.9999},
-    # Layers are left out of int8 there, where parity needs it. Ranks of a model whose texts all lie
-    # close together (an untrained one: cosine 0.9996, overlap 0.81) say less than its cosines.
-    "openvino/int8": {"precision": 0.5, "top10": 0.8},
-    "cuda/int8": {
-        "precision": 0.5,
-        "cosine-mean": 0.99,
-        "cosine-p01": 0.97,
-        "cosine-min": 0.96,
-        "padded-min": 0.96,
-        "top10": 0.8,
-        "kendall": 0.92,
-        "sts-drop": 0.01,
-    },
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,7 +52,16 @@ class Policy:
         return merged
 
 
-BUILT_IN: Final = Policy(name="built-in", rules={"*": _ALL, **_BY_KIND})
+def _built_in() -> dict[str, dict[str, float | None]]:
+    """The gates' own thresholds, by "*", precision or variant."""
+    rules: dict[str, dict[str, float | None]] = {}
+    for gate in GATES.values():
+        for key, threshold in gate.thresholds.items():
+            rules.setdefault(key, {})[gate.name] = threshold
+    return rules
+
+
+BUILT_IN: Final = Policy(name="built-in", rules=_built_in())
 
 
 def load_policy(path: Path) -> Policy:
@@ -161,7 +105,7 @@ def _section(path: Path, text: str, key: str, values: Any) -> dict[str, float | 
 
 def _value(path: Path, text: str, key: str, gate: str, value: Any) -> float | None:
     where = f"{path}, line {_line(text, key, gate)}"
-    adjustable = [name for name, spec in GATES.items() if spec.adjustable]
+    adjustable = [name for name, known in GATES.items() if known.adjustable]
     if gate not in GATES:
         raise PolicyError(f"{where}: unknown gate {gate!r}; known: {', '.join(adjustable)}")
     if gate not in adjustable:

@@ -1,6 +1,6 @@
 """Parity on held-out text does not hang on the texts that int8 was calibrated with.
 
-The texts of `minilm.verify.corpus` are in no calibration corpus, so they are held out.
+The texts of `minilm.verify.reference.corpus` are in no calibration corpus, so they are held out.
 """
 
 from pathlib import Path

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from minilm.runtime.manifest import read
 from minilm.verify import corpus
-from minilm.verify.golden import GOLDEN_NAME
+from minilm.verify.reference.golden import GOLDEN_NAME
 from minilm.verify.reference import PyTorchReference, Vectors
 
 from tests.verify.plants import Fault, write_manifest
@@ -17,7 +17,7 @@ from tests.verify.plants import Fault, write_manifest
 Faulty = Callable[..., Path]
 
 
-class Remembered:
+class CachedReference:
     """A reference that embeds each list of texts once."""
 
     def __init__(self, reference: PyTorchReference) -> None:
@@ -43,8 +43,8 @@ def original() -> PyTorchReference:
 
 
 @pytest.fixture(scope="session")
-def reference(original: PyTorchReference) -> Remembered:
-    return Remembered(original)
+def reference(original: PyTorchReference) -> CachedReference:
+    return CachedReference(original)
 
 
 @pytest.fixture

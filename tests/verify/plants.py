@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import onnx
 from minilm.runtime.manifest import MANIFEST_NAME, REPORT_DIR, FileEntry, Manifest
-from minilm.verify.golden import GOLDEN_NAME
+from minilm.verify.reference.golden import GOLDEN_NAME
 from minilm.verify.reference import PyTorchReference
 from onnx import TensorProto, helper, numpy_helper
 

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from minilm.verify import corpus
 from minilm.verify.reference import PyTorchReference
-from minilm.verify.tokens import counter
+from minilm.verify.tokenizer import counter
 
 
 def test_it_has_several_hundred_different_texts_of_every_kind() -> None:
@@ -24,7 +24,7 @@ def test_every_text_can_be_stored() -> None:
 
 
 def test_exact_lengths_hold_for_the_default_tokenizer(original: PyTorchReference) -> None:
-    count = counter(original.directory)
+    count = token_counter(original.directory)
     samples = corpus.samples(256, count)
     lengths = {s.category: count(s.text) for s in samples if s.category.startswith("length-")}
     wanted = [126, 127, 128, 129, 130, 254, 255, 256, 257, 258, 512, 1536]

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from minilm.runtime.errors import BackendUnavailable
 from minilm.verify import bench as bench_module
 from minilm.verify import corpus, verify_bundle, verify_foreign
-from minilm.verify.corpus_file import MAX_TEXTS, MIN_TEXTS, CorpusFileError, read_texts
+from minilm.verify.reference.corpus_file import MAX_TEXTS, MIN_TEXTS, CorpusFileError, read_texts
 from minilm.verify.reference import PyTorchReference, Reference
 
 LINES = [f"text number {n}" for n in range(40)]

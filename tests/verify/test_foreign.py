@@ -13,8 +13,8 @@ import pytest
 from minilm.runtime.errors import BackendUnavailable, InvalidArtifact
 from minilm.verify import find_graphs, inspection, verify_foreign
 from minilm.verify import foreign as module
-from minilm.verify.foreign import ForeignSubject
-from minilm.verify.graphs import named, open_graph
+from minilm.verify.foreign import ForeignCandidate
+from minilm.verify.candidates.graph_session import named, open_graph
 from minilm.verify.reference import PyTorchReference, Reference
 from onnx import TensorProto, helper
 
@@ -146,7 +146,7 @@ def test_without_the_library_that_reads_it(
 ) -> None:
     monkeypatch.setattr(inspection, "can_inspect", lambda _: False)
     with pytest.raises(BackendUnavailable, match=r"reads model\.onnx is not installed"):
-        ForeignSubject(directory, "onnx/model.onnx")
+        ForeignCandidate(directory, "onnx/model.onnx")
 
 
 def spoil(name: str, content: Any) -> Callable[[Path], None]:
@@ -173,25 +173,25 @@ def spoil(name: str, content: Any) -> Callable[[Path], None]:
 def test_bad_configurations(directory: Path, fault: Callable[[Path], None], message: str) -> None:
     fault(directory)
     with pytest.raises(InvalidArtifact, match=message) as e:
-        ForeignSubject(directory, "onnx/model.onnx")
+        ForeignCandidate(directory, "onnx/model.onnx")
     assert e.value.exit_code == 3
 
 
 def test_the_limit_is_looked_for_where_sentence_transformers_does(directory: Path) -> None:
-    assert ForeignSubject(directory, "onnx/model.onnx").limit == 256
+    assert ForeignCandidate(directory, "onnx/model.onnx").limit == 256
     (directory / "sentence_bert_config.json").unlink()
-    assert ForeignSubject(directory, "onnx/model.onnx").limit == 512
+    assert ForeignCandidate(directory, "onnx/model.onnx").limit == 512
     (directory / "tokenizer_config.json").unlink()
     (directory / "config.json").unlink()
     with pytest.raises(InvalidArtifact, match="does not say how many tokens"):
-        ForeignSubject(directory, "onnx/model.onnx")
+        ForeignCandidate(directory, "onnx/model.onnx")
 
 
 def test_pooling_by_its_newer_name(directory: Path) -> None:
     spoil("1_Pooling/config.json", {"pooling_mode": "cls"})(directory)
-    assert ForeignSubject(directory, "onnx/model.onnx").pooling == "cls"
+    assert ForeignCandidate(directory, "onnx/model.onnx").pooling == "cls"
     (directory / "1_Pooling/config.json").unlink()
-    assert ForeignSubject(directory, "onnx/model.onnx").pooling == "mean"
+    assert ForeignCandidate(directory, "onnx/model.onnx").pooling == "mean"
 
 
 def test_a_graph_with_other_inputs(tmp_path: Path) -> None:
@@ -203,14 +203,14 @@ def test_a_graph_with_other_inputs(tmp_path: Path) -> None:
     path = tmp_path / "images.onnx"
     onnx.save(helper.make_model(graph, opset_imports=opsets, ir_version=9), str(path))
     with pytest.raises(InvalidArtifact, match="takes the inputs pixels: expected input_ids"):
-        open_graph(path)
+        open_session(path)
 
 
 def test_files_that_are_no_graphs(tmp_path: Path) -> None:
     for name in ("a.onnx", "a.xml", "a.bin"):
         (tmp_path / name).write_bytes(b"nothing")
         with pytest.raises(InvalidArtifact, match=name):
-            open_graph(tmp_path / name)
+            open_session(tmp_path / name)
 
 
 @pytest.mark.parametrize(
@@ -222,17 +222,17 @@ def test_without_the_library_that_runs_it(
 ) -> None:
     monkeypatch.setitem(sys.modules, library, None)
     with pytest.raises(BackendUnavailable, match=rf'pip install "minilm-toolkit\[{extra}\]"') as e:
-        open_graph(tmp_path / name)
+        open_session(tmp_path / name)
     assert e.value.exit_code == 4
 
 
 def test_outputs_are_told_apart() -> None:
     flat = np.zeros((2, 8), np.float32)
     deep = np.zeros((2, 5, 8), np.float32)
-    found = named({"pooler_output": flat, "last_hidden_state": deep})
+    found = match_outputs({"pooler_output": flat, "last_hidden_state": deep})
     assert found.sentence is None
     assert found.states is deep
-    assert named({"embedding": flat, "hidden": deep}).sentence is flat
-    assert named({"sentence_embedding": flat, "other": flat + 1}).sentence is flat
+    assert match_outputs({"embedding": flat, "hidden": deep}).sentence is flat
+    assert match_outputs({"sentence_embedding": flat, "other": flat + 1}).sentence is flat
     with pytest.raises(InvalidArtifact, match=r"the graph gives a \(2, 8\), b \(2, 8\): expected"):
-        named({"a": flat, "b": flat})
+        match_outputs({"a": flat, "b": flat})

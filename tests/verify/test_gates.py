@@ -7,14 +7,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
-from minilm.verify.catalogue import GATES
-from minilm.verify.corpus import Sample, exact
-from minilm.verify.gates import Measured, judge, judge_trial
+from minilm.verify.gates.base import GATES
+from minilm.verify.reference.corpus import Sample, exact
+from minilm.verify.gates.variant import Measurement, judge, judge_trial
 from minilm.verify.policy import BUILT_IN
 from minilm.verify.reference import PyTorchReference, Vectors
-from minilm.verify.report import GateResult
-from minilm.verify.tokens import open_tokenizer
-from minilm.verify.trial import Tokens, Trial
+from minilm.verify.results import GateResult
+from minilm.verify.tokenizer import open_tokenizer
+from minilm.verify.gates.measurements import TokenizedCorpus, VariantMeasurements
 
 Array = npt.NDArray[Any]
 LIMIT = 32
@@ -89,12 +89,12 @@ def run(
     def count(text: str) -> int:
         return len(tokenizer.encode(text).ids)
 
-    texts = ["", "a tree", *(exact(n, count, start=3 * n) for n in range(4, 60))]
+    texts = ["", "a tree", *(text_of_length(n, count, start=3 * n) for n in range(4, 60))]
     samples = [Sample(text=text, category="made up") for text in texts]
     good = MadeUp(tokenizer).encode(texts)
-    trial = Trial(subject, samples, good, Tokens(tokenizer, texts, LIMIT))
+    trial = VariantMeasurements(subject, samples, good, TokenizedCorpus(tokenizer, texts, LIMIT))
     rules = BUILT_IN.thresholds("cpu/fp32") if thresholds is None else thresholds
-    found = list(judge_trial(trial, rules))
+    found = list(run_variant_gates(trial, rules))
     gates = {result.name: result for result in found if isinstance(result, GateResult)}
     return gates, [note for note in found if isinstance(note, str)]
 
@@ -273,13 +273,13 @@ def test_probes_are_of_all_lengths_and_none_comes_twice(tokenizer: Any) -> None:
     def count(text: str) -> int:
         return len(tokenizer.encode(text).ids)
 
-    texts = ["", *(exact(n, count) for n in range(3, 80))]
+    texts = ["", *(text_of_length(n, count) for n in range(3, 80))]
     samples = [Sample(text=text, category="made up") for text in texts]
     vectors = MadeUp(tokenizer).encode(texts)
-    trial = Trial(MadeUp(tokenizer), samples, vectors, Tokens(tokenizer, texts, LIMIT))
+    trial = VariantMeasurements(MadeUp(tokenizer), samples, vectors, TokenizedCorpus(tokenizer, texts, LIMIT))
     assert [trial.tokens.lengths[place] for place in trial.probes] == [79, 16, 8, 4, 2]
     assert [trial.tokens.lengths[place] for place in trial.graph_probes] == [16, 4, 2]
-    only = Trial(MadeUp(tokenizer), samples[-1:], vectors[-1:], trial.tokens.at([len(texts) - 1]))
+    only = VariantMeasurements(MadeUp(tokenizer), samples[-1:], vectors[-1:], trial.tokens.at([len(texts) - 1]))
     assert only.probes == only.graph_probes == [0]
     assert len(only.graph_runs.mixed) == 1
 
@@ -300,7 +300,7 @@ def test_rankings_that_change(subject: MadeUp) -> None:
 def test_a_vocabulary_too_small_to_find_the_limit(
     subject: MadeUp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Tokens, "two_words", None)
+    monkeypatch.setattr(TokenizedCorpus, "two_words", None)
     gates, notes = run(subject)
     assert "limit" not in gates
     assert notes == ["gate limit: left out, since the vocabulary has no two words of one token"]
@@ -313,9 +313,9 @@ def test_where_no_text_parts_at_the_limit_it_is_searched_for(
 
     def exact_but_not_there(tokens: int, count: Callable[[str], int]) -> str:
         calls.append(tokens)
-        return exact(tokens - (len(calls) == 1), count)
+        return text_of_length(tokens - (len(calls) == 1), count)
 
-    monkeypatch.setattr("minilm.verify.trial.exact", exact_but_not_there)
+    monkeypatch.setattr("minilm.verify.gates.measurements.exact", exact_but_not_there)
     gates, _ = run(subject)
     assert len(calls) > 1
     assert gates["limit"].figure == LIMIT
@@ -328,7 +328,7 @@ def test_two_words_of_a_tiny_vocabulary(tmp_path: Path) -> None:
         ids = {word: place for place, word in enumerate(["[UNK]", *vocabulary])}
         tokenizer = Tokenizer(models.WordLevel(ids, unk_token="[UNK]"))
         tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
-        return Tokens(tokenizer, ["x"], 8).two_words
+        return TokenizedCorpus(tokenizer, ["x"], 8).two_words
 
     assert words("b", "a") == ("a", "b")
     assert words("water", "oil") == ("water", "oil")
@@ -356,4 +356,4 @@ def test_a_gate_can_be_switched_off(subject: MadeUp) -> None:
     ],
 )
 def test_judge(name: str, figure: float, threshold: float, *, passed: bool) -> None:
-    assert judge(name, Measured(figure=figure), threshold).passed is passed
+    assert judge(name, Measurement(figure=figure), threshold).passed is passed

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from minilm.runtime.errors import InvalidArtifact
 from minilm.verify import golden
-from minilm.verify.golden import GOLDEN_NAME, GoldenReference
+from minilm.verify.reference.golden import GOLDEN_NAME, GoldenReference
 from minilm.verify.reference import PyTorchReference, Reference, Vectors
 
 

@@ -9,7 +9,7 @@ import onnx
 import pytest
 from minilm.runtime.errors import InvalidArtifact
 from minilm.runtime.manifest import read
-from minilm.verify.inspection import Products, can_inspect, inspect
+from minilm.verify.candidates.graph_info import MatMulPrecisions, can_inspect, inspect
 from onnx import TensorProto, helper, numpy_helper
 
 SHAPE = (4, 4)
@@ -120,23 +120,23 @@ def test_products(
     stored: dict[str, np.ndarray[Any, Any]],
     kinds: list[tuple[str, str]],
 ) -> None:
-    found = inspect(save(tmp_path, nodes, stored))
+    found = read_graph_info(save(tmp_path, nodes, stored))
     assert list(found.products.kinds) == kinds
     assert sum(found.operators.values()) == len(nodes)
 
 
 def test_shares_of_what_is_promised() -> None:
     kinds = (("int8", "int8"), ("float32", "int8"), ("float32", "float32"), ("float16", "float16"))
-    products = Products(kinds=kinds)
+    products = MatMulPrecisions(kinds=kinds)
     shares = {kind: products.share(kind) for kind in ("int8", "fp16", "fp32", "bf16")}
     assert shares == {"int8": 0.25, "fp16": 0.25, "fp32": 0.5, "bf16": 0.5}
-    assert Products(kinds=()).share("int8") == 0
-    assert Products(kinds=()).sentence() == "products: none"
+    assert MatMulPrecisions(kinds=()).share("int8") == 0
+    assert MatMulPrecisions(kinds=()).sentence() == "products: none"
 
 
 def test_domains_are_part_of_an_operators_name(tmp_path: Path) -> None:
     path = save(tmp_path, [node("Gelu", "x", "y", domain="com.microsoft")], {})
-    assert inspect(path).operators == {"com.microsoft.Gelu": 1}
+    assert read_graph_info(path).operators == {"com.microsoft.Gelu": 1}
 
 
 def test_every_variant_is_as_the_manifest_says(bundle: Path) -> None:
@@ -144,7 +144,7 @@ def test_every_variant_is_as_the_manifest_says(bundle: Path) -> None:
     for variant in read(bundle).variants:
         path = bundle / variant.files[0]
         assert can_inspect(path)
-        found = inspect(path)
+        found = read_graph_info(path)
         assert found.operators == dict(variant.operators), variant.name
         assert found.opset == variant.opset
         assert [port.name for port in found.inputs] == [port.name for port in variant.inputs]
@@ -158,4 +158,4 @@ def test_every_variant_is_as_the_manifest_says(bundle: Path) -> None:
 def test_files_that_cannot_be_read(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_bytes(b"nothing")
     with pytest.raises(InvalidArtifact, match=f"cannot read .*{name}"):
-        inspect(tmp_path / name)
+        read_graph_info(tmp_path / name)

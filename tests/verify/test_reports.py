@@ -18,18 +18,18 @@ from minilm.verify import (
     check_writable,
     write_reports,
 )
-from minilm.verify.figures import asked, number, size
-from minilm.verify.gates import Measured, judge
-from minilm.verify.report import shorten
-from minilm.verify.writing import ReportPathError, schema
+from minilm.verify.reports.formatting import asked, number, size
+from minilm.verify.gates.variant import Measurement, judge
+from minilm.verify.results import shorten
+from minilm.verify.reports.files import ReportPathError, schema
 
 NASTY = "<script>alert('x')</script> | `a` \u0000 \u202e @all ]]> & \"quoted\""
 
 
 def make(*, figure: float = 0.98, worst: str = NASTY, limit: float = 0.99) -> Report:
     gates = (
-        judge("finite", Measured(figure=0), 0),
-        judge("cosine-min", Measured(figure=figure, worst=shorten(worst), detail="seen"), limit),
+        judge("finite", Measurement(figure=0), 0),
+        judge("cosine-min", Measurement(figure=figure, worst=shorten(worst), detail="seen"), limit),
     )
     corpus = tuple(
         TextInfo(text=shorten(text), category="word", tokens=n)
@@ -50,7 +50,7 @@ def make(*, figure: float = 0.98, worst: str = NASTY, limit: float = 0.99) -> Re
         model="sentence-transformers/all-MiniLM-L6-v2",
         reference="PyTorch",
         policy="built-in",
-        gates=(judge("integrity", Measured(figure=0), 0),),
+        gates=(judge("integrity", Measurement(figure=0), 0),),
         variants=(variant,),
         corpus=corpus,
         notes=("gate golden: left out",),
@@ -286,8 +286,8 @@ def test_number(value: float, said: str) -> None:
 
 
 def test_asked_and_size() -> None:
-    assert asked(judge("limit", Measured(figure=1), 256)) == "exactly 256"
-    assert asked(judge("unit-length", Measured(figure=1), 0.5)) == "at most 0.5"
+    assert asked(judge("limit", Measurement(figure=1), 256)) == "exactly 256"
+    assert asked(judge("unit-length", Measurement(figure=1), 0.5)) == "at most 0.5"
     assert size(23_450_000) == "23.4 MB"
 
 
@@ -341,7 +341,7 @@ def test_a_path_that_cannot_be_written_is_found_before(tmp_path: Path) -> None:
 def test_nothing_was_judged() -> None:
     """Against the wrong reference no variant is, and every format says so all the same."""
     whole = make()
-    failed = judge("reference", Measured(figure=1, worst="itself"), 0)
+    failed = judge("reference", Measurement(figure=1, worst="itself"), 0)
     report = replace(whole, gates=(failed,), variants=(), corpus=())
     assert not report.passed
     page = report.to_html()

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from minilm.verify import verify_bundle
 from minilm.verify.reference import Reference
-from minilm.verify.sts import LabelledFileError, Pair, label, read_pairs, score
+from minilm.verify.reference.sts_pairs import StsFileError, SentencePair, label, read_pairs, score
 
 PAIRS = """sentence1,sentence2,score
 A man is playing a guitar.,Someone plays the guitar.,4.6
@@ -24,16 +24,16 @@ def write(folder: Path, text: str, name: str = "pairs.csv") -> Path:
 
 
 def test_csv_with_a_header(tmp_path: Path) -> None:
-    pairs = read_pairs(write(tmp_path, PAIRS))
+    pairs = read_sts_pairs(write(tmp_path, PAIRS))
     assert len(pairs) == 5
-    expected = Pair(
+    expected = SentencePair(
         first="A boat crosses the lake.", second="A ship, at dawn, sails over the lake.", label=3.9
     )
     assert pairs[1] == expected
 
 
 def test_tsv_without_a_header(tmp_path: Path) -> None:
-    pairs = read_pairs(write(tmp_path, "a\tb, c\t1\n\nd\te\t2e0\n", "pairs.tsv"))
+    pairs = read_sts_pairs(write(tmp_path, "a\tb, c\t1\n\nd\te\t2e0\n", "pairs.tsv"))
     assert [pair.label for pair in pairs] == [1, 2]
     assert pairs[0].second == "b, c"
 
@@ -52,18 +52,18 @@ def test_tsv_without_a_header(tmp_path: Path) -> None:
     ],
 )
 def test_a_bad_row_is_named_by_its_line(tmp_path: Path, text: str, message: str) -> None:
-    with pytest.raises(LabelledFileError, match=message) as e:
-        read_pairs(write(tmp_path, text))
+    with pytest.raises(StsFileError, match=message) as e:
+        read_sts_pairs(write(tmp_path, text))
     assert e.value.exit_code == 2
 
 
 def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
-    with pytest.raises(LabelledFileError, match="cannot read the labelled pairs"):
-        read_pairs(tmp_path / "none.csv")
+    with pytest.raises(StsFileError, match="cannot read the labelled pairs"):
+        read_sts_pairs(tmp_path / "none.csv")
     path = tmp_path / "latin.csv"
     path.write_bytes("é,b,1\n".encode("latin-1"))
-    with pytest.raises(LabelledFileError, match="cannot read the labelled pairs"):
-        read_pairs(path)
+    with pytest.raises(StsFileError, match="cannot read the labelled pairs"):
+        read_sts_pairs(path)
 
 
 @given(st.text())
@@ -72,14 +72,14 @@ def test_any_text_gives_pairs_or_an_error(text: str) -> None:
         path = Path(folder) / "pairs.csv"
         path.write_bytes(text.encode("utf-8", "surrogatepass"))
         try:
-            pairs = read_pairs(path)
-        except LabelledFileError:
+            pairs = read_sts_pairs(path)
+        except StsFileError:
             return
         assert len(pairs) >= 2
 
 
 def test_the_original_ranks_what_people_rank(tmp_path: Path, reference: Reference) -> None:
-    pairs = read_pairs(write(tmp_path, PAIRS))
+    pairs = read_sts_pairs(write(tmp_path, PAIRS))
     assert score(reference, pairs) > 0.8
 
 
@@ -96,15 +96,15 @@ def test_the_gate(bundle: Path, tmp_path: Path, reference: Reference) -> None:
 
 def test_a_bad_file_is_found_before_the_work(bundle: Path, tmp_path: Path) -> None:
     said: list[str] = []
-    with pytest.raises(LabelledFileError, match="line 1"):
+    with pytest.raises(StsFileError, match="line 1"):
         verify_bundle(bundle, sts_file=write(tmp_path, "x\n"), on_progress=said.append)
     assert said == ["checking files"]
 
 
 def test_golden_vectors_score_nothing(bundle: Path, tmp_path: Path) -> None:
-    from minilm.verify.golden import GoldenReference
-    from minilm.verify.sts import judge_drop
-    from minilm.verify.subject import Subject
+    from minilm.verify.reference.golden import GoldenReference
+    from minilm.verify.reference.sts_pairs import judge_drop
+    from minilm.verify.candidates.bundle import Candidate
 
     class Same:
         def __init__(self, original: Reference) -> None:
@@ -113,13 +113,13 @@ def test_golden_vectors_score_nothing(bundle: Path, tmp_path: Path) -> None:
     golden = GoldenReference(bundle)
     texts = [sample.text for sample in golden.samples[:4]]
     pairs = [
-        Pair(first=texts[0], second=texts[1], label=1),
-        Pair(first=texts[2], second=texts[3], label=2),
+        SentencePair(first=texts[0], second=texts[1], label=1),
+        SentencePair(first=texts[2], second=texts[3], label=2),
     ]
     labelled = label(golden, pairs)
     assert labelled.original is None
-    subject: Subject = Same(golden)  # type: ignore[assignment]  # only encode is asked for
-    note = judge_drop(subject, labelled, 0.1)
+    subject: Candidate = Same(golden)  # type: ignore[assignment]  # only encode is asked for
+    note = check_sts_drop(subject, labelled, 0.1)
     assert isinstance(note, str)
     assert "PyTorch is not installed here; the artifact's Spearman correlation is" in note
-    assert judge_drop(subject, labelled, None) == "gate sts-drop: switched off by the policy"
+    assert check_sts_drop(subject, labelled, None) == "gate sts-drop: switched off by the policy"

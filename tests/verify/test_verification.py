@@ -12,8 +12,8 @@ from minilm.runtime.manifest import read
 from minilm.verify import VariantReport, load_policy, measure, verification, verify_bundle
 from minilm.verify import bench as bench_module
 from minilm.verify import subject as subject_module
-from minilm.verify.catalogue import GATES
-from minilm.verify.golden import GoldenReference
+from minilm.verify.gates.base import GATES
+from minilm.verify.reference.golden import GoldenReference
 from minilm.verify.reference import Reference
 
 PER_BUNDLE = ["integrity", "reference", "facts", "golden", "tokenizer"]
@@ -146,7 +146,7 @@ def test_without_pytorch_and_golden_vectors_there_is_nothing_to_compare_with(
 def test_without_onnx_the_graph_is_not_inspected(
     bundle: Path, reference: Reference, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("minilm.verify.inspection.can_inspect", lambda _: False)
+    monkeypatch.setattr("minilm.verify.candidates.graph_info.can_inspect", lambda _: False)
     report = verify_bundle(bundle, against=reference, variants=["cpu/fp32"])
     assert report.passed
     (note,) = report.variants[0].notes

@@ -1,0 +1,80 @@
+"""Read pooling, normalization and sequence limit from a Hugging Face model directory."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from minilm.runtime.errors import InvalidArtifact
+
+__all__ = ["max_seq_length", "normalized", "pooling", "read_json"]
+
+
+def pooling(directory: Path) -> str:
+    """As `1_Pooling/config.json` says: "mean" or "cls"; "mean" without one.
+
+    Raises:
+        InvalidArtifact: it asks for another pooling, or cannot be read.
+    """
+    config = read_json(directory, "1_Pooling/config.json")
+    if not config:
+        return "mean"
+    modes = {
+        "pooling_mode_mean_tokens": "mean",
+        "pooling_mode_cls_token": "cls",
+    }
+    on = [key for key, value in config.items() if key.startswith("pooling_mode") and value is True]
+    if len(on) == 1 and on[0] in modes:
+        return modes[on[0]]
+    if config.get("pooling_mode") in modes.values():
+        return str(config["pooling_mode"])
+    raise InvalidArtifact(
+        f"{directory / '1_Pooling/config.json'} asks for {', '.join(on) or 'no pooling'}: "
+        "mean and CLS pooling are known here"
+    )
+
+
+def normalized(directory: Path) -> bool:
+    """Whether `modules.json` lists a Normalize module.
+
+    Raises:
+        InvalidArtifact: it cannot be read.
+    """
+    modules = read_json(directory, "modules.json", default=[])
+    return any(str(module.get("type", "")).endswith("Normalize") for module in modules)
+
+
+def max_seq_length(directory: Path) -> int:
+    """Tokens that are read, as sentence-transformers finds it: its own file, then the tokenizer's.
+
+    Raises:
+        InvalidArtifact: no file says, or one cannot be read.
+    """
+    places = (
+        ("sentence_bert_config.json", "max_seq_length"),
+        ("tokenizer_config.json", "model_max_length"),
+        ("config.json", "max_position_embeddings"),
+    )
+    for file, key in places:
+        value = read_json(directory, file).get(key)
+        if isinstance(value, int) and 2 < value <= 1 << 20:
+            return value
+    raise InvalidArtifact(f"{directory} does not say how many tokens the model reads")
+
+
+def read_json(directory: Path, name: str, *, default: Any = None) -> Any:
+    """Content of a JSON file: of the kind of `default`, an object by default; empty without a file.
+
+    Raises:
+        InvalidArtifact: it cannot be read, or holds another kind.
+    """
+    path = directory / name
+    empty = {} if default is None else default
+    if not path.is_file():
+        return empty
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InvalidArtifact(f"cannot read {path}: {error}") from error
+    if not isinstance(data, type(empty)):
+        raise InvalidArtifact(f"{path} holds no JSON {'object' if default is None else 'list'}")
+    return data

@@ -1,0 +1,54 @@
+"""A report as JUnit XML, which CI systems show as tests."""
+
+from collections.abc import Sequence
+from xml.etree import ElementTree as ET
+
+from minilm.verify.reports.formatting import format_failure
+from minilm.verify.results import GateResult, Report
+
+__all__ = ["render"]
+
+
+def render(report: Report) -> str:
+    """A suite for the bundle and one per variant, a case per gate."""
+    root = ET.Element("testsuites", name=f"toolkit verify {report.artifact}")
+    _suite(root, "bundle", report.gates, report.notes, 0.0)
+    for variant in report.variants:
+        _suite(root, variant.name, variant.gates, variant.notes, variant.seconds)
+    root.set("tests", str(len(root.findall("testsuite/testcase"))))
+    root.set("failures", str(len(report.failures)))
+    root.set("errors", "0")
+    root.set("skipped", str(len(root.findall("testsuite/testcase/skipped"))))
+    root.set("time", f"{report.seconds:.3f}")
+    ET.indent(root)
+    return ET.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
+
+
+def _suite(
+    root: ET.Element,
+    name: str,
+    gates: Sequence[GateResult],
+    notes: Sequence[str],
+    seconds: float,
+) -> None:
+    failures = sum(not gate.passed for gate in gates)
+    suite = ET.SubElement(
+        root,
+        "testsuite",
+        name=name,
+        tests=str(len(gates) + len(notes)),
+        failures=str(failures),
+        errors="0",
+        skipped=str(len(notes)),
+        time=f"{seconds:.3f}",
+    )
+    for gate in gates:
+        case = ET.SubElement(suite, "testcase", classname=name, name=gate.name, time="0")
+        if not gate.passed:
+            message = f"{gate.name} is {format_failure(gate)}"
+            failure = ET.SubElement(case, "failure", type="GateFailed", message=message)
+            parts = [gate.meaning, gate.worst and f"worst: {gate.worst}", gate.detail, gate.advice]
+            failure.text = "\n".join(part for part in parts if part)
+    for place, note in enumerate(notes, start=1):
+        case = ET.SubElement(suite, "testcase", classname=name, name=f"note-{place}", time="0")
+        ET.SubElement(case, "skipped", message=note)
