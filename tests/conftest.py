@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 from minilm.pipeline import BuildOptions, build
+from minilm.verify.reference import PyTorchReference
 
-from tests.tiny import write_tiny_model
+from tests.support.tiny_model import write_tiny_model
 
 # A test must not fail because the machine is busy.
 settings.register_profile("toolkit", deadline=None)
@@ -20,6 +21,12 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     output = tmp_path_factory.mktemp("real") / "all-MiniLM-L6-v2"
     build(BuildOptions(output=output, verify=False))
     return output
+
+
+@pytest.fixture(scope="session")
+def original() -> PyTorchReference:
+    """The original in PyTorch, loaded once."""
+    return PyTorchReference(None)
 
 
 @pytest.fixture(scope="session")

@@ -16,7 +16,11 @@ if TYPE_CHECKING:
     from minilm.verify.comparison import Comparison, compare
     from minilm.verify.foreign import open_foreign, verify_foreign
     from minilm.verify.policy import BUILT_IN, Policy, PolicyError, load_policy
-    from minilm.verify.reference.baseline import RejectedReference, resolve_reference
+    from minilm.verify.reference.baseline import (
+        RejectedReference,
+        load_original,
+        resolve_reference,
+    )
     from minilm.verify.reference.corpus import CustomCorpus
     from minilm.verify.reference.corpus_file import read_corpus_file
     from minilm.verify.reference.sts_pairs import SentencePair, read_sts_pairs
@@ -54,6 +58,7 @@ _HOMES: Final = {
     "check_writable": "reports.files",
     "compare": "comparison",
     "find_graphs": "candidates",
+    "load_original": "reference.baseline",
     "load_policy": "policy",
     "measure": "bundle",
     "measure_parity": "bundle",
@@ -88,6 +93,7 @@ __all__ = [
     "check_writable",
     "compare",
     "find_graphs",
+    "load_original",
     "load_policy",
     "measure",
     "measure_parity",

@@ -100,21 +100,24 @@ def measure_parity(
     reference: Reference,
     variants: Sequence[str] | None = None,
     threads: int = 1,
+    corpus: CustomCorpus | None = None,
 ) -> dict[str, Parity]:
-    """Cosines of each variant to the original over the built-in corpus, and nothing else.
+    """Cosines of each variant to the original over the corpus, and nothing else.
 
     Args:
         directory: A bundle with a manifest; `golden.npz` and the model card may be missing still.
         reference: The original.
         variants: Names of the variants; None for all.
         threads: Threads of the loader; with one the figures are the same from run to run.
+        corpus: Texts in place of the built-in corpus's written ones.
 
     Raises:
         InvalidArtifact: The bundle has no such variant, or a graph cannot be loaded.
         BackendUnavailable: A variant cannot run here.
     """
     manifest = read(directory)
-    samples = build_corpus(reference.max_tokens, token_counter(directory))
+    written = corpus.samples if corpus else None
+    samples = build_corpus(reference.max_tokens, token_counter(directory), written)
     texts = [sample.text for sample in samples]
     expected = reference.encode(texts)
     found = {}

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -81,19 +80,30 @@ class ReferenceOptions:
         from minilm.cli.console import steps
 
         policy = verify.BUILT_IN if self.policy is None else verify.load_policy(self.policy)
-        verify_it = (
-            partial(verify.verify_foreign, graphs=_graphs(bundle, variants))
-            if foreign
-            else partial(verify.verify_bundle, variants=names)
-        )
+        pairs = None if self.sts is None else verify.read_sts_pairs(self.sts)
+        corpus = None if self.corpus is None else verify.read_corpus_file(self.corpus)
         with steps(logged=False) as step:
-            return verify_it(
-                bundle,
-                against=self.against,
+            if foreign:
+                graphs = _graphs(bundle, variants)
+                candidates = verify.open_foreign(bundle, graphs, threads=self.threads)
+                return verify.verify_foreign(
+                    bundle,
+                    candidates,
+                    verify.load_original(self.against),
+                    policy=policy,
+                    pairs=pairs,
+                    corpus=corpus,
+                    on_progress=step,
+                )
+            step("checking files")
+            checked = verify.check_bundle(bundle, names)
+            return verify.verify_bundle(
+                checked,
+                verify.resolve_reference(self.against, bundle),
                 threads=self.threads,
                 policy=policy,
-                sts_file=self.sts,
-                corpus_file=self.corpus,
+                pairs=pairs,
+                corpus=corpus,
                 on_progress=step,
             )
 
@@ -133,9 +143,10 @@ def command(
     report = reference.verify(bundle, variants)
     reports.write(report)
     from minilm.cli.console import logging_on, print_json
+    from minilm.verify import render_report
 
     if as_json:
-        print_json(json.loads(report.to_json()))
+        print_json(json.loads(render_report(report, "json")))
     else:
         print_report(report, str(bundle))
         if reference.policy is not None or logging_on():

@@ -226,7 +226,7 @@ def test_a_bundle_without_its_manifest_does_not_pass_as_foreign(foreign: Path) -
 def test_without_the_library_that_reads_a_graph(
     foreign: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("minilm.verify.candidates.graph_info.can_inspect", lambda _: False)
+    monkeypatch.setattr("minilm.verify.candidates.foreign.can_read_graph", lambda _: False)
     result = toolkit("verify", foreign, "--variant", "onnx/model.onnx")
     assert (result.exit_code, result.stdout) == (4, "")
     assert 'pip install "minilm-toolkit[build]"' in result.stderr

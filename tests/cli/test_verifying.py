@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from minilm.cli.report_output import FORMATS
-from minilm.verify import BUILT_IN, REPORT_FORMATS, Report
+from minilm.verify import BUILT_IN, REPORT_FORMATS, Report, Skipped
 
 from tests.support.cli import toolkit
 from tests.support.reports import FAILED, GATE, REPORT
@@ -19,11 +19,17 @@ def verified(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     """Replaces the judge, who fails the bundle called "bad"; holds what it was asked."""
     calls: list[dict[str, Any]] = []
 
-    def verify_bundle(bundle: Path, on_progress: Any, **options: Any) -> Report:
-        calls.append(options)
+    def verify_bundle(
+        bundle: tuple[Path, Any], reference: object, *, on_progress: Any, **options: Any
+    ) -> Report:
+        calls.append({"variants": bundle[1], "reference": reference, **options})
         on_progress("judging cpu/int8")
-        return FAILED if bundle.name == "bad" else REPORT
+        return FAILED if bundle[0].name == "bad" else REPORT
 
+    monkeypatch.setattr("minilm.verify.check_bundle", lambda bundle, names: (bundle, names))
+    monkeypatch.setattr("minilm.verify.resolve_reference", lambda against, _: against)
+    monkeypatch.setattr("minilm.verify.read_sts_pairs", str)
+    monkeypatch.setattr("minilm.verify.read_corpus_file", str)
     monkeypatch.setattr("minilm.verify.verify_bundle", verify_bundle)
     return calls
 
@@ -32,16 +38,16 @@ def test_verify_prints_a_line_a_variant(verified: list[dict[str, Any]]) -> None:
     result = toolkit("verify", "good")
     assert (result.exit_code, result.stderr) == (
         0,
-        "judging cpu/int8\nnote: gate golden: left out\n",
+        "checking files\njudging cpu/int8\nnote: gate golden: left out\n",
     )
     assert verified == [
         {
-            "against": None,
             "variants": None,
+            "reference": None,
             "threads": None,
             "policy": BUILT_IN,
-            "sts_file": None,
-            "corpus_file": None,
+            "pairs": None,
+            "corpus": None,
         }
     ]
     assert result.stdout.startswith("good against the original, policy built-in\n")
@@ -59,11 +65,11 @@ def test_verify_passes_options_on(verified: list[dict[str, Any]], tmp_path: Path
     (options,) = verified
     assert options.pop("policy").thresholds("cpu/int8")["cosine-min"] == 0.995
     assert options == {
-        "against": "org/name",
         "variants": ("cpu/int8", "cuda/int8"),
+        "reference": "org/name",
         "threads": 2,
-        "sts_file": Path("pairs.csv"),
-        "corpus_file": Path("texts.txt"),
+        "pairs": "pairs.csv",
+        "corpus": "texts.txt",
     }
 
 
@@ -89,13 +95,14 @@ def test_a_policy_that_is_asked_for_is_printed(
 
 
 def test_what_a_variant_leaves_out_is_said_once(
-    monkeypatch: pytest.MonkeyPatch,
+    verified: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (variant,) = REPORT.variants
+    sts = Skipped(gate="sts-drop", reason="left out")
     detailed = replace(GATE, passed=False, detail="lost in the middle")
     variants = (
-        replace(variant, notes=("gate sts-drop: left out", "alone")),
-        replace(variant, name="cuda/int8", notes=("gate sts-drop: left out",), cosines=()),
+        replace(variant, skipped=(sts, Skipped(gate="limit", reason="alone"))),
+        replace(variant, name="cuda/int8", skipped=(sts,), cosines=()),
         replace(variant, name="cpu/fp32", gates=(detailed, replace(detailed, name="kendall"))),
     )
     monkeypatch.setattr(
@@ -104,11 +111,12 @@ def test_what_a_variant_leaves_out_is_said_once(
     result = toolkit("verify", "good")
     assert result.exit_code == 1
     assert result.stderr.splitlines() == [
+        "checking files",
         "note: cpu/fp32 cosine-min: lost in the middle",
         "note: cpu/fp32 kendall: lost in the middle",
         "note: gate golden: left out",
         "note: cpu/int8, cuda/int8: gate sts-drop: left out",
-        "note: cpu/int8: alone",
+        "note: cpu/int8: gate limit: alone",
         "error: good is not the original's equal: cpu/fp32 cosine-min, kendall",
     ]
 

@@ -11,7 +11,7 @@ import pytest
 from minilm.convert import Source, export, resolve
 from minilm.runtime.errors import BuildFailed, UsageError
 
-from tests.tiny import DIMENSION, write_tiny_model
+from tests.support.tiny_model import DIMENSION, write_tiny_model
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from minilm.convert import DEFAULT_MODEL, resolve
 from minilm.convert import source as source_module
 from minilm.runtime.errors import SourceError
 
-from tests.tiny import DIMENSION, HEADS, LAYERS, MAX_TOKENS
+from tests.support.tiny_model import DIMENSION, HEADS, LAYERS, MAX_TOKENS
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 from minilm.runtime import load
-from minilm.verify import corpus
+from minilm.verify.reference.corpus import corpus_texts
 
 QEMU = shutil.which("qemu-x86_64")
 
@@ -73,7 +73,7 @@ def _embed_emulated(bundle: Path, texts: list[str], scratch: Path) -> npt.NDArra
 
 
 def test_int8_holds_on_avx2(bundle: Path, tmp_path: Path) -> None:
-    short = [text for text in corpus.texts() if 0 < len(text) <= 80]
+    short = [text for text in corpus_texts() if 0 < len(text) <= 80]
     texts = short[:: len(short) // 24][:24]
     assert len(texts) == 24
     emulated = _embed_emulated(bundle, texts, tmp_path)

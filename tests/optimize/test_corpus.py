@@ -3,14 +3,14 @@
 from pathlib import Path
 
 import pytest
-from minilm import verify
 from minilm.optimize import corpus
 from minilm.runtime.errors import UsageError
+from minilm.verify.reference.corpus import corpus_texts
 
 
 def test_corpus_shares_no_text_with_verification() -> None:
     assert len(corpus.texts()) == 384
-    assert not set(corpus.texts()) & set(verify.corpus.texts())
+    assert not set(corpus.texts()) & set(corpus_texts())
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import pytest
 from minilm.optimize.corpus import texts
 from minilm.pipeline import BuildOptions, build
 from minilm.runtime import load
-from minilm.verify import corpus, golden
+from minilm.verify.reference import corpus
 
 Vectors = npt.NDArray[np.float32]
 
@@ -25,19 +25,21 @@ def _build(output: Path, calibration: tuple[str, ...]) -> Path:
 
 def _embed(bundle: Path, precision: str) -> Vectors:
     with load(bundle, target="cpu", precision=precision, threads=1, on_long="truncate") as encoder:
-        return encoder.encode(corpus.texts())
+        return encoder.encode(corpus.corpus_texts())
 
 
 def test_halves_of_the_corpus_give_the_same_parity(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Golden vectors need PyTorch and take longer than all that is looked at here.
-    monkeypatch.setattr(golden, "write", lambda work, _: (work / "golden.npz").touch())
+    monkeypatch.setattr(
+        "minilm.pipeline.build.write_golden", lambda work, _: (work / "golden.npz").touch()
+    )
     own = texts()
     bundles = [_build(tmp_path / str(half), own[half::2]) for half in range(2)]
     original = _embed(bundles[0], "fp32")
     cosines = [(_embed(bundle, "int8") * original).sum(axis=1) for bundle in bundles]
-    worst = [(float(found.min()), corpus.texts()[found.argmin()]) for found in cosines]
+    worst = [(float(found.min()), corpus.corpus_texts()[found.argmin()]) for found in cosines]
     (first, _), (second, _) = worst
     assert min(first, second) >= 0.99, worst
     assert abs(first - second) <= 0.002, worst

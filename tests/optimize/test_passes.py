@@ -30,7 +30,7 @@ from minilm.optimize.passes.tokens import FlattenTokens
 from minilm.optimize.rounding import nearest
 from minilm.runtime.errors import BuildFailed
 
-from tests.tiny import DIMENSION, HEADS, LAYERS
+from tests.support.tiny_model import DIMENSION, HEADS, LAYERS
 
 Vectors = npt.NDArray[np.float32]
 

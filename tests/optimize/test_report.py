@@ -8,7 +8,7 @@ from minilm.optimize import Exported, explain
 from minilm.optimize.corpus import texts
 from minilm.optimize.report import LayerReport, to_svg
 
-from tests.tiny import LAYERS
+from tests.support.tiny_model import LAYERS
 
 
 def test_every_layer_is_explained(exported: Exported) -> None:

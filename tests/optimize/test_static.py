@@ -11,7 +11,7 @@ from minilm.optimize.corpus import texts
 from minilm.runtime.errors import BuildFailed
 from minilm.runtime.manifest import VARIANTS
 
-from tests.tiny import LAYERS
+from tests.support.tiny_model import LAYERS
 
 CORPUS = texts()[:96]
 

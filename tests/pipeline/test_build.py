@@ -20,7 +20,7 @@ from minilm.runtime import load
 from minilm.runtime.errors import BuildFailed, GateFailed, SourceError, UsageError
 from minilm.runtime.manifest import VARIANTS, FileEntry, Manifest, read
 
-from tests.tiny import DIMENSION, MAX_TOKENS, write_tiny_model
+from tests.support.tiny_model import DIMENSION, MAX_TOKENS, write_tiny_model
 
 build_module = importlib.import_module("minilm.pipeline.build")  # the package has the function
 

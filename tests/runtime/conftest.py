@@ -1,4 +1,4 @@
-"""Encoders that many tests share, and the original that they are held against."""
+"""Encoders that many tests share."""
 
 import shutil
 from collections.abc import Callable, Iterable, Iterator
@@ -9,7 +9,6 @@ from minilm.runtime import Encoder, load
 from minilm.runtime.backends import Backend, Session
 from minilm.runtime.backends.batch import TokenBatch, Vectors
 from minilm.runtime.hardware.host import Host
-from minilm.verify.reference import PyTorchReference
 
 
 @pytest.fixture(scope="session")
@@ -24,11 +23,6 @@ def tiny(tiny_bundle: Path) -> Iterator[Encoder]:
     """The tiny model, float32, on two threads whatever the machine has."""
     with load(tiny_bundle, target="cpu", precision="fp32", threads=2, on_long="truncate") as loaded:
         yield loaded
-
-
-@pytest.fixture(scope="session")
-def original() -> PyTorchReference:
-    return PyTorchReference(None)
 
 
 @pytest.fixture

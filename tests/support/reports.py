@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from minilm.verify import GateResult, Report, TextInfo, VariantReport
+from minilm.verify import GateResult, Report, Skipped, TextInfo, VariantReport
 
 GATE = GateResult(
     name="cosine-min",
@@ -26,7 +26,7 @@ REPORT = Report(
         ),
     ),
     corpus=tuple(TextInfo(text=text, category="odd", tokens=4) for text in ("a text", "b")),
-    notes=("gate golden: left out",),
+    skipped=(Skipped(gate="golden", reason="left out"),),
 )
 FAILED = replace(
     REPORT,

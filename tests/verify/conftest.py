@@ -1,45 +1,17 @@
-"""The original, loaded once, and bundles with a planted fault."""
+"""The original, each list of texts embedded once, and bundles with a planted fault."""
 
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from minilm.runtime.manifest import read
-from minilm.verify import corpus
-from minilm.verify.reference.golden import GOLDEN_NAME
-from minilm.verify.reference import PyTorchReference, Vectors
+from minilm.verify.reference import GOLDEN_NAME, PyTorchReference
 
-from tests.verify.plants import Fault, write_manifest
-
-Faulty = Callable[..., Path]
-
-
-class CachedReference:
-    """A reference that embeds each list of texts once."""
-
-    def __init__(self, reference: PyTorchReference) -> None:
-        self._reference = reference
-        self._seen: dict[tuple[str, ...], Vectors] = {}
-        self.name = reference.name
-        self.weights_sha256 = reference.weights_sha256
-        self.max_tokens = reference.max_tokens
-
-    def encode(self, texts: Sequence[str]) -> Vectors:
-        key = tuple(texts)
-        if key not in self._seen:
-            self._seen[key] = self._reference.encode(texts)
-        return self._seen[key]
-
-    def token_ids(self, texts: Sequence[str]) -> list[list[int]]:
-        return self._reference.token_ids(texts)
-
-
-@pytest.fixture(scope="session")
-def original() -> PyTorchReference:
-    return PyTorchReference(None)
+from tests.support.fakes import CachedReference
+from tests.support.faults import BundleWithFault, Fault, write_manifest
 
 
 @pytest.fixture(scope="session")
@@ -48,14 +20,7 @@ def reference(original: PyTorchReference) -> CachedReference:
 
 
 @pytest.fixture
-def few_texts(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A ninth of the corpus: enough to see a planted fault, and quick."""
-    every = corpus._written()
-    monkeypatch.setattr(corpus, "_written", lambda: every[::9])
-
-
-@pytest.fixture
-def faulty(bundle: Path, tmp_path: Path) -> Iterator[Faulty]:
+def faulty(bundle: Path, tmp_path: Path) -> Iterator[BundleWithFault]:
     """Copies the bundle with one variant, plants a fault, and writes a manifest that fits it.
 
     The copy has golden vectors only if they are asked for.

@@ -7,7 +7,10 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from minilm.verify import verify_bundle, write_reports
+from minilm.verify import write_reports
+from minilm.verify.reference import PyTorchReference
+
+from tests.support.verifying import verify
 
 BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
 
@@ -64,7 +67,7 @@ def visit(page: Path, folder: Path, *flags: str) -> tuple[str, set[str]]:
 def test_no_console_message_and_no_request_leaves_the_page(
     flags: tuple[str, ...], tiny_bundle: Path, tiny_model: Path, tmp_path: Path
 ) -> None:
-    report = verify_bundle(tiny_bundle, against=str(tiny_model), variants=["cpu/fp32"])
+    report = verify(tiny_bundle, PyTorchReference(str(tiny_model)), variants=["cpu/fp32"])
     write_reports(report, tmp_path, formats=["html"])
     written, hosts = visit(tmp_path / "report.html", tmp_path, *flags)
     assert "CONSOLE" not in written

@@ -8,7 +8,7 @@ from minilm.runtime.errors import InvalidArtifact
 from minilm.runtime.manifest import MANIFEST_NAME, read
 from minilm.verify import compare
 
-from tests.verify.plants import write_manifest
+from tests.support.faults import write_manifest
 
 
 def test_a_bundle_with_itself(tiny_bundle: Path) -> None:

@@ -1,17 +1,29 @@
 """Texts of the user's own: what is read, what is refused, what the report says."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from minilm.runtime.errors import BackendUnavailable
-from minilm.verify import bench as bench_module
-from minilm.verify import corpus, verify_bundle, verify_foreign
-from minilm.verify.reference.corpus_file import MAX_TEXTS, MIN_TEXTS, CorpusFileError, read_texts
-from minilm.verify.reference import PyTorchReference, Reference
+from minilm.verify.reference import GoldenReference, Reference
+from minilm.verify.reference.corpus import CustomCorpus, Sample, build_corpus
+from minilm.verify.reference.corpus_file import (
+    MAX_TEXTS,
+    MIN_TEXTS,
+    CorpusFileError,
+    read_corpus_file,
+)
+
+from tests.support.cli import toolkit
+from tests.support.verifying import verify
 
 LINES = [f"text number {n}" for n in range(40)]
+
+
+def texts_of(corpus: CustomCorpus) -> tuple[str, ...]:
+    return tuple(sample.text for sample in corpus.samples)
 
 
 def written(tmp_path: Path, data: str | bytes) -> Path:
@@ -25,16 +37,17 @@ def written(tmp_path: Path, data: str | bytes) -> Path:
 def test_a_text_a_line(tmp_path: Path, end: str, mark: bytes) -> None:
     lines = ["  קפה ☕", "", *LINES, "  ", LINES[3], "one\u2028line"]
     path = written(tmp_path, mark + end.join(lines).encode())
-    texts, sentence = read_texts(path)
-    assert texts == ("  קפה ☕", *LINES, "one\u2028line")
-    assert sentence == "42 texts of own.txt"
+    found = read_corpus_file(path)
+    assert texts_of(found) == ("  קפה ☕", *LINES, "one\u2028line")
+    assert {sample.category for sample in found.samples} == {"own"}
+    assert found.description == "42 texts of own.txt"
 
 
 @pytest.mark.parametrize(("count", "said"), [(0, "0 different texts"), (1, "1 different text:")])
 def test_too_few(tmp_path: Path, count: int, said: str) -> None:
     path = written(tmp_path, "the same\n" * 50 if count else "\n \n")
     with pytest.raises(CorpusFileError, match=said) as e:
-        read_texts(path)
+        read_corpus_file(path)
     assert str(e.value).endswith(f"at least {MIN_TEXTS} are needed, one a line")
     assert e.value.exit_code == 2
 
@@ -44,7 +57,7 @@ def test_too_few(tmp_path: Path, count: int, said: str) -> None:
 def test_not_utf_8_names_the_byte(tmp_path: Path, before: bytes, mark: bytes) -> None:
     data = mark + before + "\N{SNOWMAN}".encode() + b"a caf\xe9\nmore\n"
     with pytest.raises(CorpusFileError) as e:
-        read_texts(written(tmp_path, data))
+        read_corpus_file(written(tmp_path, data))
     line = 1 + before.count(b"\n")
     assert str(e.value).endswith(
         f"is not UTF-8: byte 0xe9 at offset {data.index(0xE9)}, line {line}"
@@ -57,7 +70,7 @@ def test_bytes_of_any_kind_are_read_or_refused(
 ) -> None:
     path = written(tmp_path_factory.mktemp("any"), data)
     try:
-        texts, _ = read_texts(path)
+        texts = texts_of(read_corpus_file(path))
     except CorpusFileError:
         return
     assert len(set(texts)) == len(texts) >= MIN_TEXTS
@@ -65,38 +78,38 @@ def test_bytes_of_any_kind_are_read_or_refused(
 
 def test_binary_and_missing(tmp_path: Path) -> None:
     with pytest.raises(CorpusFileError, match="line 2 has a zero byte"):
-        read_texts(written(tmp_path, b"a\nb\0c\n"))
+        read_corpus_file(written(tmp_path, b"a\nb\0c\n"))
     with pytest.raises(CorpusFileError, match="No such file"):
-        read_texts(tmp_path / "missing.txt")
+        read_corpus_file(tmp_path / "missing.txt")
     with pytest.raises(CorpusFileError, match="cannot read the texts of"):
-        read_texts(tmp_path)
+        read_corpus_file(tmp_path)
 
 
 def test_a_hundred_thousand_lines(tmp_path: Path) -> None:
     path = written(tmp_path, "".join(f"line {n}\n" for n in range(100_000)))
-    texts, sentence = read_texts(path)
+    found = read_corpus_file(path)
+    texts = texts_of(found)
     assert len(texts) == MAX_TEXTS
     assert (texts[0], texts[-1]) == ("line 0", "line 99999")
-    assert sentence == (
+    assert found.description == (
         "2000 texts of own.txt, evenly spread over its 100000 lines of text (at most 2000 are used)"
     )
-    assert read_texts(path)[0] == texts
+    assert read_corpus_file(path) == found
 
 
 def test_texts_around_the_limit_stay() -> None:
-    made = corpus.samples(own=())
+    made = build_corpus(written=())
     assert {sample.category.split("-")[0] for sample in made} == {"length"}
-    own = corpus.samples(own=["mine", made[0].text])
-    assert [sample.category for sample in own[:2]] == ["own", made[0].category]
-    assert own[1:] == made
+    mine = Sample(text="mine", category="own")
+    assert build_corpus(written=(mine, replace(mine, text=made[0].text))) == (mine, *made)
 
 
 def test_a_bundle_is_verified_on_them(bundle: Path, reference: Reference, tmp_path: Path) -> None:
     path = written(tmp_path, "\n".join(LINES))
-    report = verify_bundle(bundle, against=reference, variants=["cpu/fp32"], corpus_file=path)
+    report = verify(bundle, reference, variants=["cpu/fp32"], corpus=read_corpus_file(path))
     assert report.passed
     assert [info.text for info in report.corpus[:40]] == LINES
-    assert len(report.corpus) == 40 + len(corpus.samples(own=()))
+    assert len(report.corpus) == 40 + len(build_corpus(written=()))
     (note,) = report.notes
     assert note == (
         "the built-in corpus: left out for 40 texts of own.txt; "
@@ -104,20 +117,15 @@ def test_a_bundle_is_verified_on_them(bundle: Path, reference: Reference, tmp_pa
     )
 
 
-def test_they_need_pytorch(bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bench_module, "torch_installed", lambda: False)
+def test_they_need_pytorch(bundle: Path, tmp_path: Path) -> None:
+    corpus = read_corpus_file(written(tmp_path, "\n".join(LINES)))
     with pytest.raises(BackendUnavailable, match="knows only its own texts"):
-        verify_bundle(bundle, corpus_file=written(tmp_path, "\n".join(LINES)))
+        verify(bundle, GoldenReference(bundle), corpus=corpus)
 
 
-def test_a_bad_file_is_found_before_anything_is_loaded(
-    bundle: Path, original: PyTorchReference, tmp_path: Path
-) -> None:
-    path = written(tmp_path, "one line\n")
-    said: list[str] = []
-    with pytest.raises(CorpusFileError):
-        verify_bundle(bundle, corpus_file=path, on_progress=said.append)
-    assert said == ["checking files"]
-    (tmp_path / "model.onnx").touch()
-    with pytest.raises(CorpusFileError):
-        verify_foreign(tmp_path, graphs=[], corpus_file=path)
+@pytest.mark.parametrize("option", ["--corpus", "--sts"])
+def test_a_bad_file_is_found_before_the_work(option: str, tmp_path: Path) -> None:
+    result = toolkit("verify", tmp_path / "absent", option, written(tmp_path, "one line\n"))
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "checking files" not in result.stderr
+    assert "own.txt" in result.stderr

@@ -11,12 +11,15 @@ import numpy as np
 import onnx
 import pytest
 from minilm.runtime.errors import BackendUnavailable, InvalidArtifact
-from minilm.verify import find_graphs, inspection, verify_foreign
-from minilm.verify import foreign as module
-from minilm.verify.foreign import ForeignCandidate
-from minilm.verify.candidates.graph_session import named, open_graph
+from minilm.verify import Report, find_graphs, load_original, open_foreign, verify_foreign
+from minilm.verify.candidates import ForeignCandidate
+from minilm.verify.candidates import foreign as candidates_module
+from minilm.verify.candidates.graph_session import match_outputs, open_session
 from minilm.verify.reference import PyTorchReference, Reference
+from minilm.verify.reference import baseline as baseline_module
 from onnx import TensorProto, helper
+
+from tests.support.verifying import FEW_TEXTS
 
 CONFIGURATION = (
     "config.json",
@@ -40,10 +43,14 @@ def directory(bundle: Path, tmp_path: Path, original: PyTorchReference) -> Path:
     return destination
 
 
-@pytest.mark.usefixtures("few_texts")
+def verify(directory: Path, reference: Reference, **options: Any) -> Report:
+    candidates = open_foreign(directory, find_graphs(directory))
+    return verify_foreign(directory, candidates, reference, corpus=FEW_TEXTS, **options)
+
+
 def test_a_good_conversion_passes(directory: Path, reference: Reference) -> None:
     said: list[str] = []
-    report = verify_foreign(directory, against=reference, on_progress=said.append)
+    report = verify(directory, reference, on_progress=said.append)
     assert [gate.name for _, gate in report.failures] == []
     assert [variant.name for variant in report.variants] == ["onnx/model.onnx"]
     assert report.notes == ("gates integrity and reference: left out, since there is no manifest",)
@@ -52,7 +59,6 @@ def test_a_good_conversion_passes(directory: Path, reference: Reference) -> None
     assert note == "gates interface and operators: left out, since there is no manifest"
 
 
-@pytest.mark.usefixtures("few_texts")
 def test_token_vectors_are_pooled_as_the_directory_says(
     directory: Path, reference: Reference
 ) -> None:
@@ -62,20 +68,19 @@ def test_token_vectors_are_pooled_as_the_directory_says(
     del model.graph.output[:]
     model.graph.output.extend(kept)
     onnx.save(model, str(path))
-    report = verify_foreign(directory, against=reference)
+    report = verify(directory, reference)
     assert report.passed
     assert any("has one output only" in note for note in report.variants[0].notes)
     config = directory / "1_Pooling/config.json"
     config.write_text('{"pooling_mode_cls_token": true}', encoding="utf-8")
-    report = verify_foreign(directory, against=reference)
+    report = verify(directory, reference)
     assert {gate.name for _, gate in report.failures} >= {"cosine-mean", "padded-min"}
 
 
-@pytest.mark.usefixtures("few_texts")
 def test_a_tokenizer_limit_of_128_is_found(directory: Path, reference: Reference) -> None:
     path = directory / "sentence_bert_config.json"
     path.write_text('{"max_seq_length": 128}', encoding="utf-8")
-    report = verify_foreign(directory, against=reference)
+    report = verify(directory, reference)
     assert {gate.name for _, gate in report.failures} >= {"facts", "limit", "cosine-min"}
 
 
@@ -98,10 +103,9 @@ def weights_stored_in_int8(path: Path) -> None:
     onnx.save(model, str(path))
 
 
-@pytest.mark.usefixtures("few_texts")
 def test_int8_storage_is_told_from_int8_arithmetic(directory: Path, reference: Reference) -> None:
     weights_stored_in_int8(directory / "onnx/model.onnx")
-    report = verify_foreign(directory, against=reference)
+    report = verify(directory, reference)
     assert [gate.name for _, gate in report.failures] == ["precision"]
     (_, gate), *_ = report.failures
     assert gate.figure == 0
@@ -109,7 +113,7 @@ def test_int8_storage_is_told_from_int8_arithmetic(directory: Path, reference: R
 
 
 def test_another_width_stops_before_the_graphs(directory: Path, tiny_model: Path) -> None:
-    report = verify_foreign(directory, against=str(tiny_model))
+    report = verify(directory, PyTorchReference(str(tiny_model)))
     assert "facts" in {gate.name for _, gate in report.failures}
     assert report.variants == ()
     assert "no graph was judged" in report.notes[-1]
@@ -123,28 +127,28 @@ def test_graphs_are_found_in_order(directory: Path) -> None:
 
 def test_a_directory_that_is_no_model(tmp_path: Path) -> None:
     with pytest.raises(InvalidArtifact, match="is no model directory: no ONNX file"):
-        verify_foreign(tmp_path)
+        find_graphs(tmp_path)
     with pytest.raises(InvalidArtifact, match="is no directory"):
-        verify_foreign(tmp_path / "none")
+        find_graphs(tmp_path / "none")
 
 
 def test_a_graph_that_is_not_there(directory: Path) -> None:
     with pytest.raises(InvalidArtifact, match=r"has no graph 'a.onnx'; it has: onnx/model\.onnx"):
-        verify_foreign(directory, graphs=["a.onnx"])
+        open_foreign(directory, ["a.onnx"])
 
 
 def test_without_pytorch_there_is_nothing_to_compare_with(
-    directory: Path, monkeypatch: pytest.MonkeyPatch
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(module, "torch_installed", lambda: False)
+    monkeypatch.setattr(baseline_module, "torch_installed", lambda: False)
     with pytest.raises(BackendUnavailable, match="is compared with PyTorch"):
-        verify_foreign(directory)
+        load_original(None)
 
 
 def test_without_the_library_that_reads_it(
     directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(inspection, "can_inspect", lambda _: False)
+    monkeypatch.setattr(candidates_module, "can_read_graph", lambda _: False)
     with pytest.raises(BackendUnavailable, match=r"reads model\.onnx is not installed"):
         ForeignCandidate(directory, "onnx/model.onnx")
 

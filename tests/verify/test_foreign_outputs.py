@@ -11,16 +11,13 @@ from typing import Any
 
 import onnx
 import pytest
-from minilm.cli.app import app
 from minilm.verify.reference import PyTorchReference, Reference
 from onnx import TensorProto, helper
-from typer.testing import CliRunner, Result
+
+from tests.support.cli import Result, toolkit
+from tests.support.verifying import FEW_TEXTS
 
 Graph = Callable[[Any], None]
-
-
-def toolkit(*arguments: str | Path) -> Result:
-    return CliRunner().invoke(app, [str(argument) for argument in arguments])
 
 
 def outputs(**kept: str) -> Graph:
@@ -148,11 +145,12 @@ export_dynamic_quantized_onnx_model(model, "avx512_vnni", sys.argv[2])
 
 @pytest.fixture
 def as_original(monkeypatch: pytest.MonkeyPatch, reference: Reference) -> None:
-    """The original is loaded once for all tests."""
-    monkeypatch.setattr("minilm.verify.foreign.PyTorchReference", lambda _: reference)
+    """The original is loaded once for all tests, and compared on few texts."""
+    monkeypatch.setattr("minilm.verify.load_original", lambda _: reference)
+    monkeypatch.setattr("minilm.verify.read_corpus_file", lambda _: FEW_TEXTS)
 
 
-@pytest.mark.usefixtures("few_texts", "as_original")
+@pytest.mark.usefixtures("as_original")
 def test_what_sentence_transformers_exports(original: PyTorchReference, tmp_path: Path) -> None:
     """Its fp32 graph is as good as ours; its int8 takes one scale over the batch."""
     directory = tmp_path / "exported"
@@ -163,7 +161,9 @@ def test_what_sentence_transformers_exports(original: PyTorchReference, tmp_path
         capture_output=True,
     )
     graphs = ("onnx/model.onnx", "onnx/model_qint8_avx512_vnni.onnx")
-    result = toolkit("verify", directory, "--variants", ",".join(graphs), "--json")
+    result = toolkit(
+        "verify", directory, "--variants", ",".join(graphs), "--corpus", "few", "--json"
+    )
     assert result.exit_code == 1
     failed = gates(result)
     assert failed[graphs[0]] == {}

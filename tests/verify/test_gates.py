@@ -1,4 +1,4 @@
-"""Each gate on a made-up subject: it passes when all is well, and fails for its own fault alone."""
+"""Each gate on a made-up candidate: it passes when all is well, and fails for its own fault."""
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -7,68 +7,21 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
-from minilm.verify.gates.base import GATES
-from minilm.verify.reference.corpus import Sample, exact
-from minilm.verify.gates.variant import Measurement, judge, judge_trial
+from minilm.runtime.errors import InvalidArtifact
+from minilm.verify.gates import GATES, measure_variant, run_variant_gates
+from minilm.verify.gates.base import Measurement, result_of
+from minilm.verify.gates.measurements import graph_probes, select_probes
 from minilm.verify.policy import BUILT_IN
-from minilm.verify.reference import PyTorchReference, Vectors
+from minilm.verify.reference import PyTorchReference
+from minilm.verify.reference.baseline import Baseline
+from minilm.verify.reference.corpus import Sample, text_of_length
 from minilm.verify.results import GateResult
-from minilm.verify.tokenizer import open_tokenizer
-from minilm.verify.gates.measurements import TokenizedCorpus, VariantMeasurements
+from minilm.verify.tokenizer import TokenizedCorpus, open_tokenizer
+
+from tests.support.fakes import FakeCandidate, FakeReference
 
 Array = npt.NDArray[Any]
 LIMIT = 32
-TABLE = np.random.default_rng(0).normal(size=(30522, 24))
-
-
-class MadeUp:
-    """Adds up a random vector for each token; every method can be replaced by a faulty one."""
-
-    name = kind = "cpu/fp32"
-    runs_on = "made up"
-    files = ()
-    promised = None
-    thread_counts = (1, 2)
-    pooling = "mean"
-    normalized = True
-
-    def __init__(self, tokenizer: Any) -> None:
-        self.tokenizer = tokenizer
-        self.limit = LIMIT
-        self.outputs: tuple[str, ...] = ("sentence_embedding", "last_hidden_state")
-        self.change: Callable[[Array, Sequence[str]], Array] = lambda vectors, _: vectors
-        self.change_padded: Callable[[Array], Array] = lambda vectors: vectors
-        self.change_mixed: Callable[[Array], Array] = lambda vectors: vectors
-        self.change_bare: Callable[[Array], Array] = lambda vectors: vectors
-        self.closed = 0
-
-    def ids(self, text: str) -> list[int]:
-        ids = list(self.tokenizer.encode(text.strip()).ids)
-        return ids if len(ids) <= self.limit else [*ids[: self.limit - 1], ids[-1]]
-
-    def encode(self, texts: Sequence[str], *, batch_size: int | None = None) -> Vectors:
-        assert batch_size is None or batch_size >= len(texts)
-        rows = np.stack([TABLE[self.ids(text)].mean(axis=0) for text in texts])
-        rows /= np.linalg.norm(rows, axis=1, keepdims=True)
-        return np.asarray(self.change(rows, texts), dtype=np.float32)
-
-    def open_graph(self) -> "MadeUp":
-        return self
-
-    def run(self, ids: Array, mask: Array) -> Mapping[str, npt.NDArray[np.float32]]:
-        states = TABLE[ids]
-        pooled = (states * mask[:, :, None]).sum(axis=1) / mask.sum(axis=1, keepdims=True)
-        pooled /= np.linalg.norm(pooled, axis=1, keepdims=True)
-        if len(ids) == 1:
-            pooled = self.change_bare(pooled)
-        else:
-            padded = ids.shape[1] == LIMIT
-            pooled = (self.change_padded if padded else self.change_mixed)(pooled)
-        found = {"sentence_embedding": pooled, "last_hidden_state": states}
-        return {name: found[name].astype(np.float32) for name in self.outputs}
-
-    def close(self) -> None:
-        self.closed += 1
 
 
 @pytest.fixture(scope="module")
@@ -77,41 +30,50 @@ def tokenizer(original: PyTorchReference) -> Any:
 
 
 @pytest.fixture
-def subject(tokenizer: Any) -> MadeUp:
-    return MadeUp(tokenizer)
+def subject(tokenizer: Any) -> FakeCandidate:
+    return FakeCandidate(tokenizer, LIMIT)
+
+
+def baseline_of(tokenizer: Any, texts: Sequence[str]) -> Baseline:
+    return Baseline(
+        reference=FakeReference(),
+        samples=tuple(Sample(text=text, category="made up") for text in texts),
+        vectors=FakeCandidate(tokenizer, LIMIT).encode(texts),
+        tokens=TokenizedCorpus(tokenizer, texts, LIMIT),
+        strays=(),
+        tokenized=len(texts),
+    )
 
 
 def run(
-    subject: MadeUp, thresholds: Mapping[str, float | None] | None = None
+    subject: FakeCandidate, thresholds: Mapping[str, float | None] | None = None
 ) -> tuple[dict[str, GateResult], list[str]]:
+    """Results by gate, and the reasons of the others."""
     tokenizer = subject.tokenizer
 
     def count(text: str) -> int:
         return len(tokenizer.encode(text).ids)
 
     texts = ["", "a tree", *(text_of_length(n, count, start=3 * n) for n in range(4, 60))]
-    samples = [Sample(text=text, category="made up") for text in texts]
-    good = MadeUp(tokenizer).encode(texts)
-    trial = VariantMeasurements(subject, samples, good, TokenizedCorpus(tokenizer, texts, LIMIT))
     rules = BUILT_IN.thresholds("cpu/fp32") if thresholds is None else thresholds
-    found = list(run_variant_gates(trial, rules))
-    gates = {result.name: result for result in found if isinstance(result, GateResult)}
-    return gates, [note for note in found if isinstance(note, str)]
+    measurements = measure_variant(subject, baseline_of(tokenizer, texts))
+    results, skipped = run_variant_gates(measurements, rules)
+    return {gate.name: gate for gate in results}, [f"{s.gate}: {s.reason}" for s in skipped]
 
 
-def failed(subject: MadeUp) -> set[str]:
+def failed(subject: FakeCandidate) -> set[str]:
     return {name for name, result in run(subject)[0].items() if not result.passed}
 
 
-def test_all_pass_where_all_is_well(subject: MadeUp) -> None:
+def test_all_pass_where_all_is_well(subject: FakeCandidate) -> None:
     gates, notes = run(subject)
     assert [name for name, gate in gates.items() if not gate.passed] == []
     assert notes == []
     assert gates["limit"].figure == LIMIT
-    assert subject.closed == 1  # the graph
+    assert subject.closed == 2  # the graph and the candidate
 
 
-def test_every_result_says_what_it_means_and_what_to_do(subject: MadeUp) -> None:
+def test_every_result_says_what_it_means_and_what_to_do(subject: FakeCandidate) -> None:
     for name, gate in run(subject)[0].items():
         assert gate.meaning == GATES[name].meaning
         assert gate.advice
@@ -128,7 +90,7 @@ def broken(value: float, of: Callable[[str], bool]) -> Callable[[Array, Sequence
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
-def test_finite(subject: MadeUp, value: float) -> None:
+def test_finite(subject: FakeCandidate, value: float) -> None:
     subject.change = broken(value, lambda text: text == "a tree")
     with np.errstate(invalid="ignore"):
         gates, _ = run(subject)
@@ -139,7 +101,7 @@ def test_finite(subject: MadeUp, value: float) -> None:
     assert gates["cosine-min"].figure == -1
 
 
-def test_finite_in_the_graph_alone(subject: MadeUp) -> None:
+def test_finite_in_the_graph_alone(subject: FakeCandidate) -> None:
     def change(vectors: Array) -> Array:
         vectors[-1, :2] = np.nan
         return vectors
@@ -150,7 +112,7 @@ def test_finite_in_the_graph_alone(subject: MadeUp) -> None:
     assert "2 tokens]" in gates["finite"].worst
 
 
-def test_unit_length(subject: MadeUp) -> None:
+def test_unit_length(subject: FakeCandidate) -> None:
     subject.change = lambda vectors, _: vectors * 1.01
     gates, _ = run(subject)
     assert not gates["unit-length"].passed
@@ -158,21 +120,21 @@ def test_unit_length(subject: MadeUp) -> None:
     assert gates["cosine-min"].passed
 
 
-def test_unit_length_of_the_graph_alone(subject: MadeUp) -> None:
+def test_unit_length_of_the_graph_alone(subject: FakeCandidate) -> None:
     subject.change_padded = lambda vectors: vectors * 2
     gates, _ = run(subject)
     assert not gates["unit-length"].passed
     assert gates["unit-length"].detail == "in the graph's own output"
 
 
-def test_no_unit_length_is_asked_of_a_model_without_a_norm(subject: MadeUp) -> None:
+def test_no_unit_length_is_asked_of_a_model_without_a_norm(subject: FakeCandidate) -> None:
     subject.normalized = False
     gates, notes = run(subject)
     assert "unit-length" not in gates
-    assert notes == ["gate unit-length: left out, since the model's vectors have no unit length"]
+    assert notes == ["unit-length: left out, since the model's vectors have no unit length"]
 
 
-def test_one_bad_text_fails_the_minimum_and_is_named(subject: MadeUp) -> None:
+def test_one_bad_text_fails_the_minimum_and_is_named(subject: FakeCandidate) -> None:
     subject.change = broken(0.9, lambda text: text == "a tree")
     gates, _ = run(subject)
     assert not gates["cosine-min"].passed
@@ -180,20 +142,20 @@ def test_one_bad_text_fails_the_minimum_and_is_named(subject: MadeUp) -> None:
     assert not gates["cosine-mean"].passed
 
 
-def test_two_bad_texts_of_a_hundred_fail_the_percentile(subject: MadeUp) -> None:
+def test_two_bad_texts_of_a_hundred_fail_the_percentile(subject: FakeCandidate) -> None:
     subject.change = broken(0.9, lambda text: text.startswith("a "))
     gates, _ = run(subject, {"cosine-mean": 0.9, "cosine-min": -1, "cosine-p01": 0.99})
     assert gates["cosine-mean"].passed
     assert not gates["cosine-p01"].passed
 
 
-def test_padding_that_leaks(subject: MadeUp) -> None:
+def test_padding_that_leaks(subject: FakeCandidate) -> None:
     subject.change_padded = lambda vectors: vectors + 0.01
     assert failed(subject) >= {"padded-min", "padding-invariance", "outputs"}
     assert not failed(subject) & {"cosine-min", "batch-invariance", "repeat", "limit"}
 
 
-def test_a_scale_over_the_batch(subject: MadeUp) -> None:
+def test_a_scale_over_the_batch(subject: FakeCandidate) -> None:
     def change(vectors: Array, texts: Sequence[str]) -> Array:
         return vectors + 0.002 * len(texts)
 
@@ -205,26 +167,28 @@ def test_a_scale_over_the_batch(subject: MadeUp) -> None:
     assert gates["padding-invariance"].passed
 
 
-def test_a_scale_over_the_batch_of_the_graph(subject: MadeUp) -> None:
+def test_a_scale_over_the_batch_of_the_graph(subject: FakeCandidate) -> None:
     subject.change_mixed = lambda vectors: vectors + 0.01
     assert failed(subject) == {"batch-invariance"}
     assert "in a padded batch of the graph" in run(subject)[0]["batch-invariance"].detail
 
 
-def test_pooling_that_is_not_the_configured_one(subject: MadeUp) -> None:
+def test_pooling_that_is_not_the_configured_one(subject: FakeCandidate) -> None:
     subject.pooling = "cls"
     assert failed(subject) == {"outputs"}
 
 
-def test_one_output_has_nothing_to_agree_with(subject: MadeUp) -> None:
+def test_one_output_has_nothing_to_agree_with(subject: FakeCandidate) -> None:
     subject.outputs = ("sentence_embedding",)
     gates, notes = run(subject)
     assert "outputs" not in gates
-    assert notes == ["gate outputs: left out, since the graph has one output only"]
+    assert notes == ["outputs: left out, since the graph has one output only"]
 
 
 @pytest.mark.parametrize("normalized", [True, False])
-def test_token_vectors_alone_are_pooled_as_configured(subject: MadeUp, *, normalized: bool) -> None:
+def test_token_vectors_alone_are_pooled_as_configured(
+    subject: FakeCandidate, *, normalized: bool
+) -> None:
     subject.outputs = ("last_hidden_state",)
     subject.normalized = normalized
     gates, _ = run(subject)
@@ -233,7 +197,7 @@ def test_token_vectors_alone_are_pooled_as_configured(subject: MadeUp, *, normal
 
 
 @pytest.mark.parametrize("limit", [16, 31, 33, 64])
-def test_another_limit_is_found_exactly(subject: MadeUp, limit: int) -> None:
+def test_another_limit_is_found_exactly(subject: FakeCandidate, limit: int) -> None:
     subject.limit = limit
     gates, _ = run(subject)
     assert not gates["limit"].passed
@@ -241,7 +205,7 @@ def test_another_limit_is_found_exactly(subject: MadeUp, limit: int) -> None:
     assert gates["limit"].threshold == LIMIT
 
 
-def test_a_second_run_that_differs(subject: MadeUp) -> None:
+def test_a_second_run_that_differs(subject: FakeCandidate) -> None:
     found: list[str] = []
 
     def change(vectors: Array, texts: Sequence[str]) -> Array:
@@ -258,7 +222,7 @@ def test_a_second_run_that_differs(subject: MadeUp) -> None:
     assert gates["repeat"].worst == "a tree [made up, 4 tokens]"
 
 
-def test_a_second_run_of_the_graph_that_differs(subject: MadeUp) -> None:
+def test_a_second_run_of_the_graph_that_differs(subject: FakeCandidate) -> None:
     calls = []
 
     def change(vectors: Array) -> Array:
@@ -274,48 +238,64 @@ def test_probes_are_of_all_lengths_and_none_comes_twice(tokenizer: Any) -> None:
         return len(tokenizer.encode(text).ids)
 
     texts = ["", *(text_of_length(n, count) for n in range(3, 80))]
-    samples = [Sample(text=text, category="made up") for text in texts]
-    vectors = MadeUp(tokenizer).encode(texts)
-    trial = VariantMeasurements(MadeUp(tokenizer), samples, vectors, TokenizedCorpus(tokenizer, texts, LIMIT))
-    assert [trial.tokens.lengths[place] for place in trial.probes] == [79, 16, 8, 4, 2]
-    assert [trial.tokens.lengths[place] for place in trial.graph_probes] == [16, 4, 2]
-    only = VariantMeasurements(MadeUp(tokenizer), samples[-1:], vectors[-1:], trial.tokens.at([len(texts) - 1]))
-    assert only.probes == only.graph_probes == [0]
-    assert len(only.graph_runs.mixed) == 1
+    tokens = TokenizedCorpus(tokenizer, texts, LIMIT)
+    probes = select_probes(tokens)
+    assert [tokens.lengths[place] for place in probes] == [79, 16, 8, 4, 2]
+    assert [tokens.lengths[place] for place in graph_probes(probes, tokens)] == [16, 4, 2]
 
 
-def test_threads_that_matter(subject: MadeUp) -> None:
+def test_a_single_text_is_its_only_probe(tokenizer: Any) -> None:
+    candidate = FakeCandidate(tokenizer, LIMIT)
+    found = measure_variant(candidate, baseline_of(tokenizer, ["word " * 90]))
+    assert found.probes == found.graph.places == (0,)
+    assert len(found.graph.mixed) == 1
+
+
+@pytest.mark.parametrize("broken", ["encode", "run"])
+def test_a_candidate_is_closed_whatever_happens(
+    subject: FakeCandidate, monkeypatch: pytest.MonkeyPatch, broken: str
+) -> None:
+    def fail(*_: object) -> None:
+        raise InvalidArtifact("broken")
+
+    monkeypatch.setattr(subject, broken, fail)
+    with pytest.raises(InvalidArtifact, match="broken"):
+        run(subject)
+    assert subject.closed == (1 if broken == "encode" else 2)
+
+
+def test_threads_that_matter(subject: FakeCandidate) -> None:
     subject.change_bare = lambda vectors: vectors + 0.01
     assert failed(subject) == {"threads", "batch-invariance", "padding-invariance"}
     gates, _ = run(subject)
     assert gates["threads"].detail == "1 against 2"
 
 
-def test_rankings_that_change(subject: MadeUp) -> None:
+def test_rankings_that_change(subject: FakeCandidate) -> None:
     random = np.random.default_rng(3)
     subject.change = lambda vectors, _: vectors + random.normal(scale=0.05, size=vectors.shape)
     assert failed(subject) >= {"top10", "kendall", "repeat", "threads"}
 
 
 def test_a_vocabulary_too_small_to_find_the_limit(
-    subject: MadeUp, monkeypatch: pytest.MonkeyPatch
+    subject: FakeCandidate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(TokenizedCorpus, "two_words", None)
     gates, notes = run(subject)
     assert "limit" not in gates
-    assert notes == ["gate limit: left out, since the vocabulary has no two words of one token"]
+    assert notes == ["limit: left out, since the vocabulary has no two words of one token"]
 
 
 def test_where_no_text_parts_at_the_limit_it_is_searched_for(
-    subject: MadeUp, monkeypatch: pytest.MonkeyPatch
+    subject: FakeCandidate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls: list[int] = []
 
-    def exact_but_not_there(tokens: int, count: Callable[[str], int]) -> str:
+    def shorter_once(tokens: int, count: Callable[[str], int]) -> str:
         calls.append(tokens)
         return text_of_length(tokens - (len(calls) == 1), count)
 
-    monkeypatch.setattr("minilm.verify.gates.measurements.exact", exact_but_not_there)
+    monkeypatch.setattr("minilm.verify.gates.measurements.text_of_length", shorter_once)
     gates, _ = run(subject)
     assert len(calls) > 1
     assert gates["limit"].figure == LIMIT
@@ -335,10 +315,10 @@ def test_two_words_of_a_tiny_vocabulary(tmp_path: Path) -> None:
     assert words("oil") is None
 
 
-def test_a_gate_can_be_switched_off(subject: MadeUp) -> None:
+def test_a_gate_can_be_switched_off(subject: FakeCandidate) -> None:
     gates, notes = run(subject, {**BUILT_IN.thresholds("cpu/fp32"), "top10": None})
     assert "top10" not in gates
-    assert notes == ["gate top10: switched off by the policy"]
+    assert notes == ["top10: switched off by the policy"]
 
 
 @pytest.mark.parametrize(
@@ -355,5 +335,7 @@ def test_a_gate_can_be_switched_off(subject: MadeUp) -> None:
         ("limit", float("nan"), 256, False),
     ],
 )
-def test_judge(name: str, figure: float, threshold: float, *, passed: bool) -> None:
-    assert judge(name, Measurement(figure=figure), threshold).passed is passed
+def test_a_figure_meets_its_threshold(
+    name: str, figure: float, threshold: float, *, passed: bool
+) -> None:
+    assert result_of(GATES[name], Measurement(figure=figure), threshold).passed is passed

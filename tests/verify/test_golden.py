@@ -3,42 +3,33 @@ import os
 import subprocess
 import sys
 import zipfile
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 from minilm.runtime.errors import InvalidArtifact
-from minilm.verify import golden
-from minilm.verify.reference.golden import GOLDEN_NAME, GoldenReference
-from minilm.verify.reference import PyTorchReference, Reference, Vectors
+from minilm.verify.reference import (
+    GOLDEN_NAME,
+    GoldenReference,
+    PyTorchReference,
+    Reference,
+    write_golden,
+)
 
-
-class Numbered:
-    """A quick stand-in for the original."""
-
-    name = "numbered"
-    weights_sha256 = "ab" * 32
-    max_tokens = 16
-
-    def encode(self, texts: Sequence[str]) -> Vectors:
-        return np.arange(len(texts) * 3, dtype=np.float32).reshape(-1, 3)
-
-    def token_ids(self, texts: Sequence[str]) -> list[list[int]]:
-        return [[101, *map(ord, text[:14]), 102] for text in texts]
+from tests.support.fakes import FakeReference
 
 
 @pytest.fixture
 def written(original: PyTorchReference, tmp_path: Path) -> Path:
     (tmp_path / "tokenizer.json").write_bytes((original.directory / "tokenizer.json").read_bytes())
-    golden.write(tmp_path, Numbered())
+    write_golden(tmp_path, FakeReference())
     return tmp_path
 
 
 def test_what_is_written_is_read_back(written: Path) -> None:
-    ours: Reference = Numbered()
+    ours: Reference = FakeReference()
     read: Reference = GoldenReference(written)
-    texts = [sample.text for sample in GoldenReference(written).samples]
+    texts = [sample.text for sample in GoldenReference(written).corpus]
     assert len(texts) > 300
     assert "" in texts
     np.testing.assert_array_equal(read.encode(texts), ours.encode(texts))
@@ -48,7 +39,7 @@ def test_what_is_written_is_read_back(written: Path) -> None:
 
 def test_the_same_content_gives_the_same_bytes(written: Path) -> None:
     before = (written / GOLDEN_NAME).read_bytes()
-    golden.write(written, Numbered())
+    write_golden(written, FakeReference())
     assert (written / GOLDEN_NAME).read_bytes() == before
     assert sorted(path.name for path in written.iterdir()) == [GOLDEN_NAME, "tokenizer.json"]
     for info in zipfile.ZipFile(io.BytesIO(before)).infolist():
@@ -60,10 +51,8 @@ def test_the_originals_bytes_do_not_depend_on_the_process(
 ) -> None:
     code = (
         "import sys; from pathlib import Path\n"
-        "from minilm.verify import corpus, golden\n"
-        "from minilm.verify.reference import PyTorchReference\n"
-        "every = corpus._written(); corpus._written = lambda: every[::9]\n"
-        "golden.write(Path(sys.argv[1]), PyTorchReference(None))\n"
+        "from minilm.verify.reference import PyTorchReference, write_golden\n"
+        "write_golden(Path(sys.argv[1]), PyTorchReference(None))\n"
     )
     found = []
     for place, settings in enumerate(({"OMP_NUM_THREADS": "1"}, {"PYTHONHASHSEED": "7"})):
@@ -133,5 +122,5 @@ def test_nothing_half_written_is_left(
 
     monkeypatch.setattr(Path, "write_bytes", full)
     with pytest.raises(OSError, match="No space left"):
-        golden.write(tmp_path, Numbered())
+        write_golden(tmp_path, FakeReference())
     assert [path.name for path in tmp_path.iterdir()] == ["tokenizer.json"]

@@ -5,19 +5,21 @@ Golden vectors are the weaker reference, with fewer texts: what they catch, PyTo
 
 import json
 import os
-from collections.abc import Callable
+import shutil
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from minilm.cli.app import app
+from minilm.runtime.errors import InvalidArtifact
 from minilm.runtime.manifest import MANIFEST_NAME, VARIANTS, read
-from minilm.verify import bench as bench_module
+from minilm.verify import check_bundle
 from minilm.verify.reference import PyTorchReference
-from typer.testing import CliRunner, Result
+from minilm.verify.reference import baseline as baseline_module
 
-from tests.verify.plants import (
+from tests.support.cli import Result, toolkit
+from tests.support.faults import (
+    BundleWithFault,
     Fault,
     case_kept,
     change_json,
@@ -33,12 +35,10 @@ from tests.verify.plants import (
     write_manifest,
 )
 
-Faulty = Callable[..., Path]
-
 
 @pytest.fixture(autouse=True)
 def no_pytorch(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bench_module, "torch_installed", lambda: False)
+    monkeypatch.setattr(baseline_module, "torch_installed", lambda: False)
 
 
 @pytest.fixture
@@ -56,10 +56,6 @@ def put(path: Path, data: bytes) -> None:
     """Write a file anew: other links to it keep what they have."""
     path.unlink(missing_ok=True)
     path.write_bytes(data)
-
-
-def toolkit(*arguments: str | Path) -> Result:
-    return CliRunner().invoke(app, [str(argument) for argument in arguments])
 
 
 def failed(result: Result) -> dict[str, set[str]]:
@@ -110,7 +106,7 @@ def token_type(bundle: Path) -> None:
     ],
 )
 def test_a_planted_fault(
-    faulty: Faulty, fault: Fault | None, planted: dict[str, Any], expected: set[str]
+    faulty: BundleWithFault, fault: Fault | None, planted: dict[str, Any], expected: set[str]
 ) -> None:
     copy = faulty(*([fault] if fault else []), golden=True, **planted)
     result = toolkit("verify", copy, "--json")
@@ -148,29 +144,40 @@ def test_golden_vectors_replaced(whole: Path) -> None:
     assert all(gates >= {"cosine-mean", "cosine-min", "top10"} for gates in found.values())
 
 
-def test_one_flipped_byte_in_each_file(whole: Path) -> None:
-    for entry in read(whole).files:
-        path = whole / entry.path
-        data = bytearray(path.read_bytes())
-        data[len(data) // 2] ^= 1
-        before = path.rename(whole.parent / "before")
-        put(path, bytes(data))
-        result = toolkit("verify", whole)
-        assert (result.exit_code, result.stdout) == (3, ""), entry.path
-        assert f"{entry.path} was altered" in result.stderr
-        before.replace(path)
+@pytest.fixture
+def tiny_copy(tiny_bundle: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(tiny_bundle, tmp_path / "tiny"))
+
+
+def test_one_flipped_byte_in_each_file(tiny_copy: Path) -> None:
+    for entry in read(tiny_copy).files:
+        path = tiny_copy / entry.path
+        data = path.read_bytes()
+        if not data:
+            continue
+        changed = bytearray(data)
+        changed[len(data) // 2] ^= 1
+        path.write_bytes(changed)
+        with pytest.raises(InvalidArtifact, match=f"{entry.path} was altered"):
+            check_bundle(tiny_copy)
+        path.write_bytes(data)
 
 
 @pytest.mark.parametrize("name", VARIANTS)
-def test_a_file_cut_at_fifty_offsets(whole: Path, name: str) -> None:
+def test_a_file_cut_at_fifty_offsets(tiny_copy: Path, name: str) -> None:
     file = VARIANTS[name][-1]
-    path, size = whole / file, (whole / file).stat().st_size
-    put(path, path.read_bytes())
-    for offset in np.linspace(size - 1, 0, 50).astype(int):
+    path = tiny_copy / file
+    for offset in np.linspace(path.stat().st_size - 1, 0, 50).astype(int):
         os.truncate(path, offset)
-        result = toolkit("verify", whole)
-        assert (result.exit_code, result.stdout) == (3, "")
-        assert f"{file} is truncated: {offset} bytes" in result.stderr
+        with pytest.raises(InvalidArtifact, match=f"{file} is truncated: {offset} bytes"):
+            check_bundle(tiny_copy)
+
+
+def test_a_damaged_bundle_exits_with_3(tiny_copy: Path) -> None:
+    os.truncate(tiny_copy / "onnx/model.onnx", 10)
+    result = toolkit("verify", tiny_copy)
+    assert (result.exit_code, result.stdout) == (3, "")
+    assert "onnx/model.onnx is truncated: 10 bytes" in result.stderr
 
 
 def test_nothing_planted(whole: Path) -> None:

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from minilm.runtime.manifest import VARIANTS
-from minilm.verify.gates.base import GATES
+from minilm.verify.gates import GATES
 from minilm.verify.policy import BUILT_IN, PolicyError, load_policy
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from minilm.runtime.errors import BackendUnavailable, SourceError
-from minilm.verify import reference as module
 from minilm.verify.reference import DEFAULT_ID, DEFAULT_SHA256, PyTorchReference, find_weights
+from minilm.verify.reference import pytorch as module
 
 
 def test_the_default_is_the_original(original: PyTorchReference) -> None:

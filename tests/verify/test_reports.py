@@ -9,27 +9,36 @@ from xml.etree import ElementTree as ET
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from jsonschema import validate
 from minilm.verify import (
     REPORT_FORMATS,
     GateResult,
     Report,
+    Skipped,
     TextInfo,
     VariantReport,
     check_writable,
+    render_report,
     write_reports,
 )
-from minilm.verify.reports.formatting import asked, number, size
-from minilm.verify.gates.variant import Measurement, judge
-from minilm.verify.results import shorten
-from minilm.verify.reports.files import ReportPathError, schema
+from minilm.verify.gates import GATES, Measurement
+from minilm.verify.gates.base import result_of
+from minilm.verify.reports.files import ReportPathError
+from minilm.verify.reports.formatting import format_figure, format_size, format_threshold
+from minilm.verify.reports.json import schema
+from minilm.verify.results import SWITCHED_OFF, shorten
 
 NASTY = "<script>alert('x')</script> | `a` \u0000 \u202e @all ]]> & \"quoted\""
 
 
 def make(*, figure: float = 0.98, worst: str = NASTY, limit: float = 0.99) -> Report:
     gates = (
-        judge("finite", Measurement(figure=0), 0),
-        judge("cosine-min", Measurement(figure=figure, worst=shorten(worst), detail="seen"), limit),
+        result_of(GATES["finite"], Measurement(figure=0), 0),
+        result_of(
+            GATES["cosine-min"],
+            Measurement(figure=figure, worst=shorten(worst), detail="seen"),
+            limit,
+        ),
     )
     corpus = tuple(
         TextInfo(text=shorten(text), category="word", tokens=n)
@@ -42,7 +51,7 @@ def make(*, figure: float = 0.98, worst: str = NASTY, limit: float = 0.99) -> Re
         size_bytes=23_500_000,
         operators={"MatMul": 12, "com.microsoft.Gelu": 6},
         runs_on="on <this> machine",
-        notes=("gate top10: switched off by the policy",),
+        skipped=(Skipped(gate="top10", reason=SWITCHED_OFF),),
         seconds=1.25,
     )
     return Report(
@@ -50,53 +59,19 @@ def make(*, figure: float = 0.98, worst: str = NASTY, limit: float = 0.99) -> Re
         model="sentence-transformers/all-MiniLM-L6-v2",
         reference="PyTorch",
         policy="built-in",
-        gates=(judge("integrity", Measurement(figure=0), 0),),
+        gates=(result_of(GATES["integrity"], Measurement(figure=0), 0),),
         variants=(variant,),
         corpus=corpus,
-        notes=("gate golden: left out",),
+        skipped=(Skipped(gate="golden", reason="left out"),),
         environment={"system": "Linux", "processor": "A & B"},
         seconds=2.5,
     )
 
 
-def conforms(value: Any, rule: dict[str, Any], root: dict[str, Any]) -> None:
-    """As much of JSON Schema as report.schema.json uses."""
-    if "$ref" in rule:
-        rule = root["$defs"][rule["$ref"].rpartition("/")[2]]
-    if "const" in rule:
-        assert value == rule["const"]
-    if "enum" in rule:
-        assert value in rule["enum"]
-    kinds: dict[str, Any] = {
-        "object": dict,
-        "array": list,
-        "string": str,
-        "boolean": bool,
-        "number": (int, float),
-        "integer": int,
-        "null": type(None),
-    }
-    if "type" in rule:
-        names = [rule["type"]] if isinstance(rule["type"], str) else rule["type"]
-        assert any(isinstance(value, kinds[name]) for name in names), (value, names)
-    if isinstance(value, dict):
-        known = rule.get("properties", {})
-        extra = rule.get("additionalProperties", True)
-        assert set(rule.get("required", ())) <= set(value)
-        assert extra is not False or set(value) <= set(known)
-        for key, item in value.items():
-            conforms(item, known.get(key, extra if isinstance(extra, dict) else {}), root)
-    if isinstance(value, list):
-        for item in value:
-            conforms(item, rule["items"], root)
-    if isinstance(value, float | int) and not isinstance(value, bool):
-        assert rule.get("minimum", value) <= value <= rule.get("maximum", value)
-
-
 @pytest.mark.parametrize("figure", [0.98, 0.995, float("nan")])
 def test_json_follows_its_schema(figure: float) -> None:
-    data = json.loads(make(figure=figure).to_json())
-    conforms(data, schema(), schema())
+    data = json.loads(render_report(make(figure=figure), "json"))
+    validate(data, schema())
     assert data["passed"] is (figure == 0.995)
     assert data["variants"][0]["passed"] is data["passed"]
 
@@ -131,7 +106,7 @@ class Page(HTMLParser):
 
 
 def test_html_is_one_page_without_scripts_or_requests() -> None:
-    text = make().to_html()
+    text = render_report(make(), "html")
     page = Page()
     page.feed(text)
     assert page.open == []
@@ -148,7 +123,7 @@ def test_html_is_one_page_without_scripts_or_requests() -> None:
 
 def test_html_says_the_verdict_first_and_every_plot_in_words() -> None:
     page = Page()
-    page.feed(make().to_html())
+    page.feed(render_report(make(), "html"))
     words = " ".join(page.words)
     verdict = "all-MiniLM-L6-v2: Failed 1 of 3 gates"
     assert verdict in words
@@ -166,14 +141,14 @@ def test_html_says_the_verdict_first_and_every_plot_in_words() -> None:
 
 
 def test_html_of_a_pass_has_no_failures_and_closed_details() -> None:
-    text = make(figure=0.995).to_html()
+    text = render_report(make(figure=0.995), "html")
     assert "Passed all 3 gates" in text
     assert "What failed" not in text
     assert "<details open" not in text
 
 
 def test_junit_has_a_case_per_gate() -> None:
-    root = ET.fromstring(make().to_junit())
+    root = ET.fromstring(render_report(make(), "junit"))
     assert root.attrib["tests"] == "5"
     assert root.attrib["failures"] == "1"
     assert root.attrib["skipped"] == "2"
@@ -186,7 +161,7 @@ def test_junit_has_a_case_per_gate() -> None:
 
 
 def test_markdown_says_what_failed_and_what_to_do() -> None:
-    text = make().to_markdown()
+    text = render_report(make(), "markdown")
     assert text.startswith("## all-MiniLM-L6-v2: FAILED 1 of 3 gates\n")
     assert "**cpu/int8: cosine-min** is 0.98, asked for at least 0.99" in text
     assert "Advice: see the text" in text
@@ -195,22 +170,24 @@ def test_markdown_says_what_failed_and_what_to_do() -> None:
     assert "- bundle: gate golden: left out" in text
     rows = [line for line in text.splitlines() if line.startswith("| cpu/int8 | ")]
     assert rows[0].count("|") == 8
-    assert make(figure=0.995).to_markdown().startswith("## all-MiniLM-L6-v2: passed all 3 gates")
+    assert render_report(make(figure=0.995), "markdown").startswith(
+        "## all-MiniLM-L6-v2: passed all 3 gates"
+    )
 
 
 def test_sarif_has_a_result_per_failed_gate() -> None:
-    data = json.loads(make().to_sarif())
+    data = json.loads(render_report(make(), "sarif"))
     assert data["version"] == "2.1.0"
     (run,) = data["runs"]
     (result,) = run["results"]
     assert result["ruleId"] == "cosine-min"
     assert result["ruleId"] in {rule["id"] for rule in run["tool"]["driver"]["rules"]}
     assert result["message"]["text"].startswith("cpu/int8: cosine-min is 0.98")
-    assert json.loads(make(figure=0.995).to_sarif())["runs"][0]["results"] == []
+    assert json.loads(render_report(make(figure=0.995), "sarif"))["runs"][0]["results"] == []
 
 
 def test_github_annotates_each_failed_gate() -> None:
-    error, verdict, *notes = make(worst="50%, a:b").to_github().splitlines()
+    error, verdict, *notes = render_report(make(worst="50%, a:b"), "github").splitlines()
     assert error == (
         "::error title=all-MiniLM-L6-v2 cpu/int8%3A cosine-min failed::"
         "0.98, asked for at least 0.99: lowest cosine to the original%0A"
@@ -222,7 +199,7 @@ def test_github_annotates_each_failed_gate() -> None:
         "::notice title=all-MiniLM-L6-v2 bundle::gate golden: left out",
         "::notice title=all-MiniLM-L6-v2 cpu/int8::gate top10: switched off by the policy",
     ]
-    passed = make(figure=0.995).to_github().splitlines()
+    passed = render_report(make(figure=0.995), "github").splitlines()
     assert passed[0].startswith("::notice title=all-MiniLM-L6-v2%3A passed all 3 gates::")
 
 
@@ -232,17 +209,17 @@ def test_any_text_can_be_reported(text: str, figure: float) -> None:
     for _, render in REPORT_FORMATS.values():
         render(report).encode("utf-8")
     # A line that does not begin so would be a command of the text's own.
-    lines = report.to_github().split("\n")[:-1]
+    lines = render_report(report, "github").split("\n")[:-1]
     assert all(line.startswith(("::error title=", "::notice title=")) for line in lines)
-    ET.fromstring(report.to_junit())
+    ET.fromstring(render_report(report, "junit"))
     page = Page()
-    page.feed(report.to_html())
+    page.feed(render_report(report, "html"))
     assert page.open == []
 
 
 @pytest.mark.parametrize("limit", [1.0, -1.0, 0.5])
 def test_plots_of_any_threshold(limit: float) -> None:
-    assert "nan" not in make(limit=limit).to_html()
+    assert "nan" not in render_report(make(limit=limit), "html")
 
 
 @given(st.text())
@@ -282,13 +259,16 @@ def test_shorten(text: str, short: str) -> None:
     ],
 )
 def test_number(value: float, said: str) -> None:
-    assert number(value) == said
+    assert format_figure(value) == said
 
 
 def test_asked_and_size() -> None:
-    assert asked(judge("limit", Measurement(figure=1), 256)) == "exactly 256"
-    assert asked(judge("unit-length", Measurement(figure=1), 0.5)) == "at most 0.5"
-    assert size(23_450_000) == "23.4 MB"
+    assert format_threshold(result_of(GATES["limit"], Measurement(figure=1), 256)) == "exactly 256"
+    assert (
+        format_threshold(result_of(GATES["unit-length"], Measurement(figure=1), 0.5))
+        == "at most 0.5"
+    )
+    assert format_size(23_450_000) == "23.4 MB"
 
 
 def test_reports_are_written(tmp_path: Path) -> None:
@@ -296,7 +276,7 @@ def test_reports_are_written(tmp_path: Path) -> None:
     write_reports(make(), folder)
     names = sorted(path.name for path in folder.iterdir())
     assert names == ["junit.xml", "report.html", "report.json", "report.md"]
-    assert (folder / "report.json").read_text(encoding="utf-8") == make().to_json()
+    assert (folder / "report.json").read_text(encoding="utf-8") == render_report(make(), "json")
     write_reports(make(), folder, formats=["sarif"])
     assert (folder / "report.sarif").is_file()
 
@@ -341,22 +321,22 @@ def test_a_path_that_cannot_be_written_is_found_before(tmp_path: Path) -> None:
 def test_nothing_was_judged() -> None:
     """Against the wrong reference no variant is, and every format says so all the same."""
     whole = make()
-    failed = judge("reference", Measurement(figure=1, worst="itself"), 0)
+    failed = result_of(GATES["reference"], Measurement(figure=1, worst="itself"), 0)
     report = replace(whole, gates=(failed,), variants=(), corpus=())
     assert not report.passed
-    page = report.to_html()
+    page = render_report(report, "html")
     assert "Failed 1 of 1 gates" in page
     assert "<svg" not in page
     assert "<h2>Variants</h2>" not in page
-    assert "| variant |" not in report.to_markdown()
-    assert "reference" in report.to_junit()
-    assert "::error " in report.to_github()
-    assert json.loads(report.to_sarif())["runs"][0]["results"]
-    conforms(json.loads(report.to_json()), schema(), schema())
+    assert "| variant |" not in render_report(report, "markdown")
+    assert "reference" in render_report(report, "junit")
+    assert "::error " in render_report(report, "github")
+    assert json.loads(render_report(report, "sarif"))["runs"][0]["results"]
+    validate(json.loads(render_report(report, "json")), schema())
 
 
 def test_every_variant_has_its_histogram_at_the_top() -> None:
-    page = make().to_html()
+    page = render_report(make(), "html")
     top, _, below = page.partition("<h2>Bundle</h2>")
     assert top.count('<svg viewBox="0 0 360 190" role="img" aria-labelledby="histogram-') == 1
     assert "Histogram of the distance to the original for cpu/int8: 4 texts" in top

@@ -19,9 +19,13 @@ from minilm.verify.reference.sts_pairs import SentencePair, StsBaseline, score_p
 from minilm.verify.results import TextInfo, shorten
 from minilm.verify.tokenizer import TokenizedCorpus, open_tokenizer, token_counter
 
-__all__ = ["Baseline", "RejectedReference", "build_baseline", "resolve_reference"]
-
-_NO_TORCH = 'which is not installed: pip install "minilm-toolkit[build]"'
+__all__ = [
+    "Baseline",
+    "RejectedReference",
+    "build_baseline",
+    "load_original",
+    "resolve_reference",
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,15 +74,13 @@ class Baseline:
         )
 
 
-def resolve_reference(
-    against: str | None, bundle: Path | None = None
-) -> Reference | RejectedReference:
+def resolve_reference(against: str | None, bundle: Path) -> Reference | RejectedReference:
     """Load the reference that a name stands for.
 
     Args:
         against: A directory, a Hub id, or None for the default model.
-        bundle: The bundle to verify: its golden vectors stand in where PyTorch is not installed.
-            None for a directory without golden vectors.
+        bundle: The bundle to verify: its golden vectors stand in for the default model where
+            PyTorch is not installed.
 
     Returns:
         The reference, or for another bundle the reason why it cannot be one.
@@ -88,17 +90,30 @@ def resolve_reference(
         BackendUnavailable: PyTorch is needed and not installed.
         InvalidArtifact: The golden vectors are needed and cannot be read.
     """
-    if bundle is None:
-        if not torch_installed():
-            raise BackendUnavailable(
-                f"a directory without golden vectors is compared with PyTorch, {_NO_TORCH}"
-            )
-    elif against is None and not torch_installed():
+    if against is None and not torch_installed():
         return GoldenReference(bundle)
-    elif against is not None and (Path(against) / MANIFEST_NAME).is_file():
+    if against is not None and (Path(against) / MANIFEST_NAME).is_file():
         other = "itself" if Path(against).resolve() == bundle.resolve() else "another bundle"
         reason = f"{against} is {other}: an artifact cannot vouch for an artifact"
         return RejectedReference(name=against, reason=reason)
+    return PyTorchReference(against)
+
+
+def load_original(against: str | None) -> Reference:
+    """Load the original for a directory without golden vectors.
+
+    Args:
+        against: A directory, a Hub id, or None for the default model.
+
+    Raises:
+        SourceError: There are no such weights.
+        BackendUnavailable: PyTorch is not installed.
+    """
+    if not torch_installed():
+        raise BackendUnavailable(
+            "a directory without golden vectors is compared with PyTorch, which is not installed: "
+            'pip install "minilm-toolkit[build]"'
+        )
     return PyTorchReference(against)
 
 

@@ -9,20 +9,28 @@ from pathlib import Path
 import pytest
 from minilm.runtime.errors import InvalidArtifact
 from minilm.runtime.manifest import read
-from minilm.verify import VariantReport, load_policy, measure, verification, verify_bundle
-from minilm.verify import bench as bench_module
-from minilm.verify import subject as subject_module
-from minilm.verify.gates.base import GATES
-from minilm.verify.reference.golden import GoldenReference
-from minilm.verify.reference import Reference
+from minilm.verify import (
+    check_bundle,
+    load_policy,
+    measure_parity,
+    render_report,
+    resolve_reference,
+)
+from minilm.verify.bundle import verify_bundle
+from minilm.verify.candidates import bundle as candidates_module
+from minilm.verify.gates import BUNDLE_GATES, IDENTITY_GATES, VARIANT_GATES
+from minilm.verify.reference import GoldenReference, PyTorchReference, Reference
+from minilm.verify.reference import baseline as baseline_module
 
-PER_BUNDLE = ["integrity", "reference", "facts", "golden", "tokenizer"]
-PER_VARIANT = [n for n in GATES if n not in PER_BUNDLE and n != "sts-drop"]
+from tests.support.verifying import FEW_TEXTS, failed_gates, verify
+
+PER_BUNDLE = [gate.name for gate in IDENTITY_GATES] + [gate.name for gate in BUNDLE_GATES]
+PER_VARIANT = [gate.name for gate in VARIANT_GATES if gate.name != "sts-drop"]
 
 
 def test_all_variants_of_the_real_bundle_pass(bundle: Path, reference: Reference) -> None:
     said: list[str] = []
-    report = verify_bundle(bundle, against=reference, on_progress=said.append)
+    report = verify(bundle, reference, on_progress=said.append)
     assert [f"{place}: {gate.name} {gate.figure}" for place, gate in report.failures] == []
     names = [variant.name for variant in read(bundle).variants]
     assert [variant.name for variant in report.variants] == names
@@ -32,33 +40,26 @@ def test_all_variants_of_the_real_bundle_pass(bundle: Path, reference: Reference
         assert len(variant.cosines) == len(report.corpus)
         assert variant.notes == ()
     assert report.notes == ()
-    assert said[0] == "checking files"
-    assert said[2:] == [f"judging {name}" for name in names]
-    assert str(bundle.parent) not in report.to_json()
+    assert said[1:] == [f"judging {name}" for name in names]
+    assert str(bundle.parent) not in render_report(report, "json")
 
 
-@pytest.mark.usefixtures("few_texts")
 def test_one_variant_with_one_thread(bundle: Path, reference: Reference) -> None:
-    report = verify_bundle(bundle, against=reference, variants=["cpu/fp32"], threads=1)
+    report = verify(bundle, reference, variants=["cpu/fp32"], threads=1, corpus=FEW_TEXTS)
     assert report.passed
     assert [variant.name for variant in report.variants] == ["cpu/fp32"]
     (threads,) = (gate for gate in report.variants[0].gates if gate.name == "threads")
     assert threads.detail == "1 against 2"
 
 
-def test_backends_are_imported_before_anything_is_judged(
+def test_backends_are_imported_while_files_are_hashed(
     bundle: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     imported: list[str] = []
-    monkeypatch.setattr(verification, "import_module", imported.append)
-
-    def identify(*_: object) -> None:
-        assert imported == ["onnxruntime", "openvino"]
-        raise InvalidArtifact("far enough")
-
-    monkeypatch.setattr(verification, "identify", identify)
-    with pytest.raises(InvalidArtifact, match="far enough"):
-        verify_bundle(bundle, variants=["cpu/fp32", "openvino/int8"])
+    monkeypatch.setattr(candidates_module, "import_module", imported.append)
+    checked = check_bundle(bundle, ["cpu/fp32", "openvino/int8"])
+    assert imported == ["onnxruntime", "openvino"]
+    assert checked.variants == ("cpu/fp32", "openvino/int8")
 
 
 def test_a_backend_that_is_missing_is_the_loaders_to_report(
@@ -67,41 +68,32 @@ def test_a_backend_that_is_missing_is_the_loaders_to_report(
     def refuse(name: str) -> None:
         raise ImportError(name)
 
-    monkeypatch.setattr(verification, "import_module", refuse)
-    verification._import_backends(["cpu/fp32", "openvino/int8"])
+    monkeypatch.setattr(candidates_module, "import_module", refuse)
+    assert check_bundle(bundle, ["openvino/int8"]).manifest == read(bundle)
 
 
-def test_variants_are_judged_at_once_and_reported_in_order() -> None:
-    said: list[str] = []
-
-    def judge_variant(name: str) -> VariantReport:
-        return VariantReport(name=name, gates=(), cosines=(), size_bytes=0)
-
-    names = ["cpu/fp32", "openvino/int8", "cuda/fp16"]
-    found = verification._judge_all(names, judge_variant, 2, said.append)
-    assert [report.name for report in found] == names
-    assert said == [f"judging {name}" for name in names]
-
-
-def test_one_variant_that_cannot_be_judged_stops_the_rest() -> None:
+def test_one_variant_that_cannot_be_loaded_stops_the_rest(
+    tiny_bundle: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     begun: list[str] = []
 
-    def judge_variant(name: str) -> VariantReport:
+    def refuse(_: Path, name: str, __: int) -> None:
         begun.append(name)
         raise InvalidArtifact(f"{name} is damaged")
 
-    names = [f"cpu/{n}" for n in range(200)]
-    with pytest.raises(InvalidArtifact, match="cpu/0 is damaged"):
-        verification._judge_all(names, judge_variant, 1, lambda _: None)
-    assert begun[0] == "cpu/0"
+    monkeypatch.setattr(candidates_module, "_load", refuse)
+    checked = check_bundle(tiny_bundle)
+    with pytest.raises(InvalidArtifact, match="cpu/fp32 is damaged"):
+        verify_bundle(checked, PyTorchReference(str(tiny_model)), threads=1)
+    assert begun[0] == "cpu/fp32"
+    assert len(begun) < len(checked.variants)
 
 
-@pytest.mark.usefixtures("few_texts")
 def test_a_policy_decides(bundle: Path, reference: Reference, tmp_path: Path) -> None:
     path = tmp_path / "strict.toml"
     path.write_text('["*"]\ncosine-min = 1\ntop10 = false\nprecision = false\n', encoding="utf-8")
-    report = verify_bundle(
-        bundle, against=reference, variants=["cpu/fp32"], policy=load_policy(path)
+    report = verify(
+        bundle, reference, variants=["cpu/fp32"], policy=load_policy(path), corpus=FEW_TEXTS
     )
     assert report.policy == "strict.toml"
     assert [gate.name for _, gate in report.failures] == ["cosine-min"]
@@ -111,19 +103,20 @@ def test_a_policy_decides(bundle: Path, reference: Reference, tmp_path: Path) ->
     )
 
 
-@pytest.mark.usefixtures("few_texts")
 def test_without_pytorch_golden_vectors_are_the_reference(
     bundle: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bench_module, "torch_installed", lambda: False)
-    report = verify_bundle(bundle, variants=["cpu/fp32"])
+    monkeypatch.setattr(baseline_module, "torch_installed", lambda: False)
+    golden = resolve_reference(None, bundle)
+    assert isinstance(golden, GoldenReference)
+    report = verify(bundle, golden, variants=["cpu/fp32"])
     assert report.passed
     assert report.reference.startswith("golden.npz of the bundle")
     assert [gate.name for gate in report.gates] == ["integrity", "reference", "facts", "tokenizer"]
     assert "gate golden: left out" in report.notes[0]
     assert "taken on trust" in report.notes[0]
     # Its probe texts are the whole corpus, whatever this version's corpus is; some do.
-    known = GoldenReference(bundle).samples
+    known = golden.corpus
     assert 200 < len(report.corpus) < len(known) * 2 // 3
     assert report.notes[1].startswith(
         f"golden.npz has {len(known)} texts: all tokenized, {len(report.corpus)} embedded (the "
@@ -135,19 +128,18 @@ def test_without_pytorch_golden_vectors_are_the_reference(
 
 
 def test_without_pytorch_and_golden_vectors_there_is_nothing_to_compare_with(
-    bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bench_module, "torch_installed", lambda: False)
+    monkeypatch.setattr(baseline_module, "torch_installed", lambda: False)
     with pytest.raises(InvalidArtifact, match="there is nothing to compare with"):
-        bench_module.identify(tmp_path, read(bundle), None)
+        resolve_reference(None, tmp_path)
 
 
-@pytest.mark.usefixtures("few_texts")
 def test_without_onnx_the_graph_is_not_inspected(
     bundle: Path, reference: Reference, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("minilm.verify.candidates.graph_info.can_inspect", lambda _: False)
-    report = verify_bundle(bundle, against=reference, variants=["cpu/fp32"])
+    monkeypatch.setattr("minilm.verify.candidates.bundle.can_read_graph", lambda _: False)
+    report = verify(bundle, reference, variants=["cpu/fp32"], corpus=FEW_TEXTS)
     assert report.passed
     (note,) = report.variants[0].notes
     assert note.startswith("gates interface, operators and precision: left out, since the library")
@@ -166,8 +158,8 @@ def test_a_gpu_is_used_where_there_is_one(
     obstacle = "no NVIDIA driver" if missing else ""
     monkeypatch.setattr(cuda, "detect_gpu", lambda: cuda.Gpu(obstacle=obstacle))
     asked: dict[str, object] = {}
-    monkeypatch.setattr(subject_module, "load", lambda _, **settings: asked.update(settings))
-    subject_module._load(Path("bundle"), "cuda/fp16", 2)
+    monkeypatch.setattr(candidates_module, "load", lambda _, **settings: asked.update(settings))
+    candidates_module._load(Path("bundle"), "cuda/fp16", 2)
     assert asked["provider"] == ("CPUExecutionProvider" if missing else None)
     assert (asked["target"], asked["precision"], asked["threads"]) == ("cuda", "fp16", 2)
 
@@ -175,10 +167,11 @@ def test_a_gpu_is_used_where_there_is_one(
 def test_measured_figures_are_the_same_from_run_to_run(bundle: Path) -> None:
     code = (
         "import json, sys; from pathlib import Path; from dataclasses import asdict\n"
-        "from minilm.verify import corpus, measure\n"
+        "from minilm.verify import measure_parity\n"
         "from minilm.verify.reference import PyTorchReference\n"
-        "every = corpus._written(); corpus._written = lambda: every[::9]\n"
-        "found = measure(Path(sys.argv[1]), reference=PyTorchReference(None))\n"
+        "from tests.support.verifying import FEW_TEXTS\n"
+        "original = PyTorchReference(None)\n"
+        "found = measure_parity(Path(sys.argv[1]), reference=original, corpus=FEW_TEXTS)\n"
         "print(json.dumps({name: asdict(parity) for name, parity in found.items()}))\n"
     )
     runs = [
@@ -195,9 +188,8 @@ def test_measured_figures_are_the_same_from_run_to_run(bundle: Path) -> None:
     assert list(json.loads(runs[0])) == [variant.name for variant in read(bundle).variants]
 
 
-@pytest.mark.usefixtures("few_texts")
 def test_measure_some_variants(bundle: Path, reference: Reference) -> None:
-    found = measure(bundle, reference=reference, variants=["cpu/fp32"])
+    found = measure_parity(bundle, reference=reference, variants=["cpu/fp32"], corpus=FEW_TEXTS)
     assert list(found) == ["cpu/fp32"]
     assert 0.999999 <= found["cpu/fp32"].minimum <= found["cpu/fp32"].p01 <= 1
 
@@ -205,7 +197,7 @@ def test_measure_some_variants(bundle: Path, reference: Reference) -> None:
 def test_another_model_of_other_width_limit_and_pooling(
     tiny_bundle: Path, tiny_model: Path
 ) -> None:
-    report = verify_bundle(tiny_bundle, against=str(tiny_model), variants=["cpu/fp32"])
+    report = verify(tiny_bundle, PyTorchReference(str(tiny_model)), variants=["cpu/fp32"])
     assert [f"{place}: {gate.name} {gate.figure}" for place, gate in report.failures] == []
     limit = read(tiny_bundle).model.max_tokens
     assert limit != 256
@@ -214,5 +206,5 @@ def test_another_model_of_other_width_limit_and_pooling(
 
 
 def test_another_model_needs_its_own_weights(tiny_bundle: Path, reference: Reference) -> None:
-    report = verify_bundle(tiny_bundle, against=reference)
-    assert [gate.name for _, gate in report.failures] == ["reference"]
+    report = verify(tiny_bundle, reference)
+    assert failed_gates(report) == {"reference"}

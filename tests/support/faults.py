@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 import onnx
 from minilm.runtime.manifest import MANIFEST_NAME, REPORT_DIR, FileEntry, Manifest
-from minilm.verify.reference.golden import GOLDEN_NAME
 from minilm.verify.reference import PyTorchReference
+from minilm.verify.reference.golden import GOLDEN_NAME
 from onnx import TensorProto, helper, numpy_helper
 
 Array = np.ndarray[Any, Any]
 Fault = Callable[[Path], None]
+BundleWithFault = Callable[..., Path]
 
 
 def edit(change: Callable[[Any], None], file: str = "onnx/model.onnx") -> Fault:

@@ -3,7 +3,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from minilm.verify.metrics import cosines, kendall, spearman, top_overlap, unit
+from minilm.verify.metrics import (
+    kendall_tau,
+    l2_normalize,
+    rowwise_cosine,
+    spearman,
+    top_k_overlap,
+)
 
 floats = hnp.arrays(np.float64, st.integers(3, 40), elements=st.integers(-5, 5).map(float))
 
@@ -46,7 +52,7 @@ def test_twins_have_no_order() -> None:
     vectors = l2_normalize(np.repeat(np.eye(3), 4, axis=0))
     same = vectors @ vectors.T
     noisy = same + np.random.default_rng(2).normal(scale=1e-8, size=same.shape)
-    assert top_k_overlap(noisy, same, top=2).min() == 1
+    assert top_k_overlap(noisy, same, k=2).min() == 1
     assert kendall_tau(np.zeros((4, 4)), np.zeros((4, 4))).min() == 1
 
 

@@ -4,9 +4,16 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from minilm.verify import verify_bundle
-from minilm.verify.reference import Reference
-from minilm.verify.reference.sts_pairs import StsFileError, SentencePair, label, read_pairs, score
+from minilm.verify.reference import GoldenReference, Reference
+from minilm.verify.reference.sts_pairs import (
+    SentencePair,
+    StsFileError,
+    label_correlation,
+    pair_similarities,
+    read_sts_pairs,
+)
+
+from tests.support.verifying import FEW_TEXTS, verify
 
 PAIRS = """sentence1,sentence2,score
 A man is playing a guitar.,Someone plays the guitar.,4.6
@@ -80,13 +87,12 @@ def test_any_text_gives_pairs_or_an_error(text: str) -> None:
 
 def test_the_original_ranks_what_people_rank(tmp_path: Path, reference: Reference) -> None:
     pairs = read_sts_pairs(write(tmp_path, PAIRS))
-    assert score(reference, pairs) > 0.8
+    assert label_correlation(pair_similarities(reference, pairs), pairs) > 0.8
 
 
-@pytest.mark.usefixtures("few_texts")
 def test_the_gate(bundle: Path, tmp_path: Path, reference: Reference) -> None:
-    path = write(tmp_path, PAIRS)
-    report = verify_bundle(bundle, against=reference, variants=["cpu/fp32"], sts_file=path)
+    pairs = read_sts_pairs(write(tmp_path, PAIRS))
+    report = verify(bundle, reference, variants=["cpu/fp32"], pairs=pairs, corpus=FEW_TEXTS)
     assert report.passed
     (gate,) = (gate for gate in report.variants[0].gates if gate.name == "sts-drop")
     assert gate.figure == pytest.approx(0)
@@ -94,32 +100,16 @@ def test_the_gate(bundle: Path, tmp_path: Path, reference: Reference) -> None:
     assert gate.worst.count(" / ") in (0, 1)
 
 
-def test_a_bad_file_is_found_before_the_work(bundle: Path, tmp_path: Path) -> None:
-    said: list[str] = []
-    with pytest.raises(StsFileError, match="line 1"):
-        verify_bundle(bundle, sts_file=write(tmp_path, "x\n"), on_progress=said.append)
-    assert said == ["checking files"]
-
-
-def test_golden_vectors_score_nothing(bundle: Path, tmp_path: Path) -> None:
-    from minilm.verify.reference.golden import GoldenReference
-    from minilm.verify.reference.sts_pairs import judge_drop
-    from minilm.verify.candidates.bundle import Candidate
-
-    class Same:
-        def __init__(self, original: Reference) -> None:
-            self.encode = original.encode
-
+def test_golden_vectors_score_nothing(bundle: Path) -> None:
     golden = GoldenReference(bundle)
-    texts = [sample.text for sample in golden.samples[:4]]
+    texts = [sample.text for sample in golden.corpus[:4]]
     pairs = [
         SentencePair(first=texts[0], second=texts[1], label=1),
         SentencePair(first=texts[2], second=texts[3], label=2),
     ]
-    labelled = label(golden, pairs)
-    assert labelled.original is None
-    subject: Candidate = Same(golden)  # type: ignore[assignment]  # only encode is asked for
-    note = check_sts_drop(subject, labelled, 0.1)
-    assert isinstance(note, str)
-    assert "PyTorch is not installed here; the artifact's Spearman correlation is" in note
-    assert check_sts_drop(subject, labelled, None) == "gate sts-drop: switched off by the policy"
+    report = verify(bundle, golden, variants=["cpu/fp32"], pairs=pairs)
+    (skipped,) = report.variants[0].skipped
+    assert skipped.gate == "sts-drop"
+    assert skipped.reason.startswith(
+        "left out, since PyTorch is not installed here; the artifact's Spearman correlation is "
+    )
