@@ -13,8 +13,9 @@ import onnx
 import pytest
 from minilm.verify.reference import PyTorchReference, Reference
 from onnx import TensorProto, helper
+from typer.testing import Result
 
-from tests.support.cli import Result, toolkit
+from tests.support.cli import toolkit
 from tests.support.verifying import FEW_TEXTS
 
 Graph = Callable[[Any], None]

@@ -16,8 +16,9 @@ from minilm.runtime.manifest import MANIFEST_NAME, VARIANTS, read
 from minilm.verify import check_bundle
 from minilm.verify.reference import PyTorchReference
 from minilm.verify.reference import baseline as baseline_module
+from typer.testing import Result
 
-from tests.support.cli import Result, toolkit
+from tests.support.cli import toolkit
 from tests.support.faults import (
     BundleWithFault,
     Fault,

@@ -145,7 +145,8 @@ def measure_variant(candidate: Candidate, baseline: Baseline) -> VariantMeasurem
         graph = _run_graph(candidate, tokens, graph_probes(probes, tokens))
         alone = _one_by_one(candidate, [texts[place] for place in probes])
         tokens_read = _tokens_read(candidate, tokens)
-        again = _one_by_one(candidate, [texts[place] for place in probes[1:]])
+        shorter = [texts[place] for place in probes[1:]]
+        again = _one_by_one(candidate, shorter) if shorter else alone[:0]
         similarities = (
             pair_similarities(candidate, baseline.sts.pairs) if baseline.sts is not None else None
         )
