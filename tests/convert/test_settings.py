@@ -10,7 +10,7 @@ from minilm.convert import resolve
 from minilm.runtime.errors import SourceError
 
 from tests.support.cli import run_toolkit
-from tests.tiny import MAX_TOKENS
+from tests.support.tiny_model import MAX_TOKENS
 
 POSITIONS = 2 * MAX_TOKENS
 

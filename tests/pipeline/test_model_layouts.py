@@ -10,7 +10,7 @@ from minilm.pipeline import BuildOptions, build
 from minilm.runtime import load
 from minilm.runtime.manifest import read
 
-from tests.tiny import MAX_TOKENS
+from tests.support.tiny_model import MAX_TOKENS
 
 TEXTS = ["a cat", "The cat sat on the mat with 7 hats", "far " * MAX_TOKENS, ""]
 
