@@ -41,7 +41,11 @@ def test_every_package_says_that_it_is_typed() -> None:
 
 def test_import_contracts_cover_every_package(tools: dict[str, Any]) -> None:
     expected = {f"minilm.{name}" for name in package_folders()}
-    contracts = {contract["type"]: contract for contract in tools["importlinter"]["contracts"]}
+    contracts = {
+        contract["type"]: contract
+        for contract in tools["importlinter"]["contracts"]
+        if "containers" not in contract  # one room's own layers
+    }
     layers = {name.strip() for line in contracts["layers"]["layers"] for name in line.split("|")}
     assert set(tools["importlinter"]["root_packages"]) == expected
     assert set(contracts["acyclic_siblings"]["ancestors"]) == expected
