@@ -12,7 +12,9 @@ Vectors = npt.NDArray[np.float32]
 
 
 class TokenBatch(NamedTuple):
-    """Rows of token ids, one behind the other. Padding is left to the backends that need it.
+    """Rows of token ids, longest first, one behind the other.
+
+    Padding is left to the backends that need it.
 
     Attributes:
         ids: Token ids of all rows, [CLS] and [SEP] included: int32, (total,).
@@ -31,6 +33,10 @@ class TokenBatch(NamedTuple):
         Returns:
             `input_ids` and `attention_mask`, both int64, (rows, length).
         """
+        rows = len(self.offsets) - 1
+        if len(self.ids) == rows * length:  # one text, most often: nothing to pad
+            whole = self.ids.reshape(rows, length).astype(np.int64)
+            return whole, np.ones_like(whole)
         lengths = np.diff(self.offsets)
         taken = np.arange(length, dtype=np.int32) < lengths[:, None]
         ids = np.zeros(taken.shape, dtype=np.int64)
@@ -40,7 +46,7 @@ class TokenBatch(NamedTuple):
     @property
     def longest(self) -> int:
         """Tokens of the longest row."""
-        return int(np.diff(self.offsets).max())
+        return int(self.offsets[1])
 
 
 def rows_of_equal_length(length: int, budget_tokens: int) -> int:

@@ -1,6 +1,7 @@
 """Rows to batches: of like length, longest first, filled up to a budget of tokens."""
 
 from collections.abc import Iterator, Sequence
+from itertools import accumulate, pairwise
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -86,15 +87,14 @@ def make_batch(rows: Sequence[TokenRow], prefix: int, suffix: int) -> TokenBatch
     """Tokens of `rows` as a backend takes them.
 
     Args:
-        rows: Rows of one batch.
+        rows: Rows of one batch, longest first.
         prefix: Id of [CLS].
         suffix: Id of [SEP].
     """
-    offsets = np.zeros(len(rows) + 1, dtype=np.int32)
-    np.cumsum([len(row.ids) + 2 for row in rows], out=offsets[1:])
+    offsets = [0, *accumulate(len(row.ids) + 2 for row in rows)]
     ids = np.empty(offsets[-1], dtype=np.int32)
-    for row, start, end in zip(rows, offsets[:-1].tolist(), offsets[1:].tolist(), strict=True):
+    for row, (start, end) in zip(rows, pairwise(offsets), strict=True):
         ids[start] = prefix
         ids[start + 1 : end - 1] = row.ids
         ids[end - 1] = suffix
-    return TokenBatch(ids, offsets)
+    return TokenBatch(ids, np.array(offsets, dtype=np.int32))
