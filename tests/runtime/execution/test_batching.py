@@ -146,6 +146,7 @@ def test_padded_on_the_right_with_a_mask(length: int) -> None:
 
 @given(rows=st.lists(st.integers(0, 20).map(_ids), min_size=1, max_size=20), more=st.integers(0, 9))
 def test_padding_loses_no_token(rows: list[Ids], more: int) -> None:
+    rows.sort(key=len, reverse=True)
     batch = make_batch([TokenRow(n, 0, ids) for n, ids in enumerate(rows)], 101, 102)
     ids, mask = batch.padded(batch.longest + more)
     for row, (padded, taken) in zip(rows, zip(ids, mask, strict=True), strict=True):
