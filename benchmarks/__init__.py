@@ -4,6 +4,7 @@
     python -m benchmarks graphs A.onnx B.onnx  # sessions alone, on equal inputs
     python -m benchmarks parity                # every variant of a bundle against PyTorch
 
-Each peer has a virtual environment of its own and runs as a process of its own (`worker`), which
-does one thing at a time when asked: that is how peers that cannot share an environment alternate.
+Each peer has a virtual environment of its own and runs as a process of its own, which does one
+thing at a time when asked (`harness.worker`): that is how peers that cannot share an environment
+alternate.
 """

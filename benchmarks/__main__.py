@@ -8,8 +8,8 @@ from typing import Final
 
 from minilm.runtime.errors import ToolkitError
 
-from benchmarks.environments import ROOT
-from benchmarks.texts import TextsError
+from benchmarks.datasets import TextsError
+from benchmarks.harness.environments import ROOT
 
 __all__ = ["main"]
 
@@ -22,19 +22,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         if options.do == "graphs":
-            from benchmarks.graphs import run as run_graphs
+            from benchmarks.suites.sessions import run as run_graphs
 
             print(run_graphs(options.graphs, options.bundle, options.rounds, options.output))
         elif options.do == "parity":
-            from benchmarks.parity import run as run_parity
+            from benchmarks.suites.parity import run as run_parity
 
             print(run_parity(options.bundle, options.texts, options.sts, options.output))
         else:
-            from benchmarks import beside
-            from benchmarks.tables import report
+            from benchmarks.reporting.markdown import report
+            from benchmarks.suites import peers
 
             chosen = {name: value for name, value in vars(options).items() if name != "do"}
-            print(report(beside.run(beside.Options(**{**chosen, "only": tuple(options.only)}))))
+            print(report(peers.run(peers.Options(**{**chosen, "only": tuple(options.only)}))))
     except (ToolkitError, TextsError) as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code if isinstance(error, ToolkitError) else 2

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.environments import package_folders
+from benchmarks.harness.environments import package_folders
 
 ROOT = Path(__file__).resolve().parent.parent
 NOT_SHIPPED = ("tests", "benchmarks", "examples", "build", "dist")

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
         load_original,
         resolve_reference,
     )
-    from minilm.verify.reference.corpus import CustomCorpus
+    from minilm.verify.reference.corpus import CustomCorpus, Sample
     from minilm.verify.reference.corpus_file import read_corpus_file
     from minilm.verify.reference.sts_pairs import SentencePair, read_sts_pairs
     from minilm.verify.reports import REPORT_FORMATS, render_report
@@ -50,6 +50,7 @@ _HOMES: Final = {
     "RejectedReference": "reference.baseline",
     "Report": "results",
     "ReportFormat": "results",
+    "Sample": "reference.corpus",
     "SentencePair": "reference.sts_pairs",
     "Skipped": "results",
     "TextInfo": "results",
@@ -85,6 +86,7 @@ __all__ = [
     "RejectedReference",
     "Report",
     "ReportFormat",
+    "Sample",
     "SentencePair",
     "Skipped",
     "TextInfo",

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import machine, sizes, startup
 from benchmarks.__main__ import main
-from benchmarks.environments import ROOT
-from benchmarks.steps import WRAPPED
+from benchmarks.harness.environments import ROOT
+from benchmarks.reporting import machine
+from benchmarks.suites import cold_start, install_size
+from benchmarks.suites.cold_start_steps import WRAPPED
 
 
 def test_the_steps_of_a_start_are_still_functions_of_the_loader() -> None:
@@ -20,22 +21,22 @@ def test_the_steps_of_a_start_are_still_functions_of_the_loader() -> None:
 
 def test_a_process_is_timed_from_outside(tmp_path: Path) -> None:
     sleeping = [sys.executable, "-c", "import time; time.sleep(0.2)"]
-    assert startup.time_process(sleeping, tmp_path) > 0.2
+    assert cold_start.time_process(sleeping, tmp_path) > 0.2
 
 
 def test_a_failing_start_is_left_out_with_its_last_line(tmp_path: Path) -> None:
     broken = [sys.executable, "-c", "raise SystemExit('no model here')"]
     fine = [sys.executable, "-c", "import sys; assert sys.path[0] == ''"]
-    seconds, failed = startup.time_starts({"broken": broken, "fine": fine}, tmp_path, 2)
+    seconds, failed = cold_start.time_starts({"broken": broken, "fine": fine}, tmp_path, 2)
     assert failed == {"broken": "exit code 1: no model here"}
     assert len(seconds["fine"]) == 2
 
 
 def test_sizes_count_what_a_requirement_brings() -> None:
-    found = sizes.closure("pytest")
+    found = install_size.closure("pytest")
     assert {"pytest", "pluggy", "iniconfig", "packaging"} <= set(found)
-    assert sizes.size_bytes(found["pytest"]) > 100_000
-    script = str(ROOT / "benchmarks" / "sizes.py")
+    assert install_size.size_bytes(found["pytest"]) > 100_000
+    script = str(ROOT / "benchmarks" / "suites" / "install_size.py")
     done = subprocess.run(
         [sys.executable, "-I", script, "pluggy"], capture_output=True, text=True, check=True
     )

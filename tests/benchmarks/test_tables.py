@@ -5,15 +5,17 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from minilm.verify import GateResult, Report, TextInfo, VariantReport
 
-from benchmarks import beside
-from benchmarks.catalogue import ENTRIES, REFERENCE
-from benchmarks.environments import ROOT
-from benchmarks.graphs import SHAPES, tables
-from benchmarks.parity import Figures, table
-from benchmarks.results import Parity, Results, Row, middle, quantile, ratio, spread
-from benchmarks.rounds import compare
-from benchmarks.tables import markdown, report
+from benchmarks.harness.environments import ROOT
+from benchmarks.peers.registry import PEERS, REFERENCE
+from benchmarks.reporting.markdown import markdown, report
+from benchmarks.reporting.results import Parity, Results, Row
+from benchmarks.reporting.statistics import half_range, median_of, quantile, ratio
+from benchmarks.suites import peers
+from benchmarks.suites.parity import table
+from benchmarks.suites.sessions import SHAPES, tables
+from benchmarks.suites.throughput import compare
 
 
 @given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=50), st.floats(0.001, 1))
@@ -28,9 +30,9 @@ def test_a_quantile_is_a_value_that_enough_others_do_not_pass(
 
 def test_statistics_of_little_and_of_nothing() -> None:
     assert quantile(list(range(1, 101)), 0.99) == 99
-    assert quantile([], 0.5) is middle([]) is spread([]) is None
-    assert middle([3.0, 1.0, 2.0]) == 2.0
-    assert spread([9.0, 10.0, 12.0]) == pytest.approx(0.15)
+    assert quantile([], 0.5) is median_of([]) is half_range([]) is None
+    assert median_of([3.0, 1.0, 2.0]) == 2.0
+    assert half_range([9.0, 10.0, 12.0]) == pytest.approx(0.15)
     assert ratio(3.0, 2.0) == 1.5
     assert ratio(None, 2.0) is ratio(1.0, 0.0) is ratio(1.0, None) is None
     with pytest.raises(ValueError, match="a share is over 0 and at most 1, got 0"):
@@ -53,7 +55,7 @@ def test_cosines_do_not_need_unit_length() -> None:
 
 def example() -> Results:
     rows = []
-    for place, entry in enumerate(ENTRIES):
+    for place, entry in enumerate(PEERS):
         row = Row(entry=entry)
         if entry.name == "light-embed":
             row.failed = "load: ImportError: no such library"
@@ -83,7 +85,7 @@ def example() -> Results:
 def test_the_report_has_every_row_and_says_what_was_left_out() -> None:
     text = report(example())
     speed = text.split("## Parity")[0]
-    for entry in ENTRIES:
+    for entry in PEERS:
         assert (f"| {entry.name} |" in speed) == (entry.name != "light-embed")
     assert "- light-embed left out: load: ImportError: no such library" in text
     torch = next(line for line in speed.splitlines() if line.startswith(f"| {REFERENCE} |"))
@@ -99,10 +101,10 @@ def test_a_report_of_nothing_is_still_a_report() -> None:
 
 
 def test_results_are_written(tmp_path: Path) -> None:
-    beside.write(example(), tmp_path / "results")
+    peers.write(example(), tmp_path / "results")
     assert (tmp_path / "results" / "peers.md").read_text("utf-8") == report(example())
     data = json.loads((tmp_path / "results" / "peers.json").read_text("utf-8"))
-    assert data["rows"][0]["entry"]["name"] == ENTRIES[0].name
+    assert data["rows"][0]["entry"]["name"] == PEERS[0].name
     assert (tmp_path / "results" / "peers.png").stat().st_size > 10_000
 
 
@@ -114,27 +116,39 @@ def test_graph_tables_compare_each_with_each() -> None:
     assert "| x/a.onnx | 0.5k ± 0% | 2.0k ± 0% | 0.0k ± 0% |" in text
 
 
-def test_the_parity_table_says_what_was_not_measured() -> None:
-    one = Figures(
-        name="cpu/int8",
-        mean=0.99931,
-        minimum=0.9961,
-        long_minimum=0.998,
-        batch_minimum=0.999999,
-        sts_drop=None,
-        overlap=0.97,
+def gate(name: str, figure: float) -> GateResult:
+    return GateResult(
+        name=name, passed=True, figure=figure, threshold=0, comparison=">=", meaning=""
     )
-    line = table([one]).splitlines()[-1]
-    assert line == (
-        "| cpu/int8 | 0.99931 | 0.9961 | 0.9980 | 0.999999 | not measured: no --sts | 0.9700 |"
+
+
+def test_parity_table_shows_gate_figures_and_what_was_not_measured() -> None:
+    variant = VariantReport(
+        name="cpu/int8",
+        gates=(gate("batch-invariance", 1), gate("top10", 0.9731), gate("kendall", 0.99)),
+        cosines=(0.9994, 0.9975, 0.9981),
+        size_bytes=1,
+    )
+    infos = [TextInfo(text="a", category=kind, tokens=1) for kind in ("short", "short", "long")]
+    found = Report(
+        artifact="bundle",
+        model="model",
+        reference="PyTorch",
+        policy="built-in",
+        gates=(),
+        variants=(variant,),
+        corpus=tuple(infos),
+    )
+    assert table(found).splitlines()[2] == (
+        "| cpu/int8 | 0.99833 | 0.9975 | 0.9981 | 1.00000 | not measured | 0.97310 | not measured |"
     )
 
 
 def test_every_peer_has_its_parts() -> None:
-    for entry in ENTRIES:
+    for entry in PEERS:
         assert (ROOT / "benchmarks" / "peers" / f"{entry.module}.py").is_file()
-        requirements = ROOT / "benchmarks" / "requirements" / f"{entry.environment}.txt"
+        requirements = ROOT / "benchmarks" / "peers" / "requirements" / f"{entry.environment}.txt"
         assert entry.ours or requirements.is_file()
         assert entry.start or entry.note
         compile(entry.start, entry.name, "exec")
-    assert len({entry.name for entry in ENTRIES}) == len(ENTRIES)
+    assert len({entry.name for entry in PEERS}) == len(PEERS)

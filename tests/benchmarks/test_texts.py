@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.texts import TextsError, built_in, fill, read_texts, thinned
+from benchmarks.datasets import TextsError, built_in, fill, read_texts, thinned
 
 
 def test_pairs_and_lines(tmp_path: Path) -> None:

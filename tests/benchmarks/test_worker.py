@@ -11,10 +11,10 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from benchmarks.client import Client, WorkerError
-from benchmarks.environments import ROOT
+from benchmarks.harness.client import Client, WorkerError
+from benchmarks.harness.environments import ROOT
+from benchmarks.harness.worker import Worker, serve
 from benchmarks.peers import Opened
-from benchmarks.worker import Worker, serve
 
 
 def fake_encode(texts: Sequence[str], /) -> npt.NDArray[np.float32]:
@@ -94,9 +94,11 @@ def test_nothing_runs_before_a_peer_is_loaded() -> None:
 def loud_package(tmp_path: Path) -> Path:
     """A `benchmarks` whose only peer prints, panics or dies as the text says."""
     package = tmp_path / "benchmarks"
-    package.mkdir()
+    (package / "harness").mkdir(parents=True)
     (package / "__init__.py").write_text("", encoding="utf-8")
-    (package / "worker.py").write_text((ROOT / "benchmarks" / "worker.py").read_text("utf-8"))
+    for name in ("__init__.py", "worker.py"):
+        source = ROOT / "benchmarks" / "harness" / name
+        (package / "harness" / name).write_text(source.read_text("utf-8"), encoding="utf-8")
     peers = package / "peers"
     peers.mkdir()
     (peers / "__init__.py").write_text((ROOT / "benchmarks/peers/__init__.py").read_text("utf-8"))

@@ -11,14 +11,15 @@ from typing import Final
 
 from minilm.runtime import manifest
 
-from benchmarks import machine, rounds, startup
-from benchmarks.catalogue import ENTRIES, OURS, Entry
-from benchmarks.client import Client, WorkerError
-from benchmarks.environments import ROOT, SetupError, child_environment, convert, ensure
-from benchmarks.plot import draw
-from benchmarks.results import Results, Row
-from benchmarks.tables import report
-from benchmarks.texts import CALIBRATION, Texts, built_in, fill, read_texts
+from benchmarks.datasets import CALIBRATION, Texts, built_in, fill, read_texts
+from benchmarks.harness.client import Client, WorkerError
+from benchmarks.harness.environments import ROOT, SetupError, child_environment, convert, ensure
+from benchmarks.peers.registry import OURS, PEERS, PeerConfig
+from benchmarks.reporting import machine
+from benchmarks.reporting.markdown import report
+from benchmarks.reporting.plot import draw
+from benchmarks.reporting.results import Results, Row
+from benchmarks.suites import cold_start, throughput
 
 __all__ = ["Options", "run", "texts_of", "write"]
 
@@ -66,8 +67,8 @@ def run(options: Options) -> Results:
     start = time.perf_counter()
     if OURS in pythons:
         results.choice = _choice(pythons[OURS], options.bundle)
-    how = rounds.RoundOptions(bundle=options.bundle, rounds=options.rounds, say=_say)
-    rounds.measure(rows, pythons, texts, how)
+    how = throughput.RoundOptions(bundle=options.bundle, rounds=options.rounds, say=_say)
+    throughput.measure(rows, pythons, texts, how)
     _say("starts")
     _starts(results, pythons, options)
     _say("sizes, memory over a stream, the machine's ceiling")
@@ -77,7 +78,7 @@ def run(options: Options) -> Results:
     int8 = results.row("minilm cpu/int8")
     if int8 is not None and options.stream_texts:
         python, count = pythons[OURS], options.stream_texts
-        found = rounds.stream(int8, python, texts.short, options.bundle, count)
+        found = throughput.stream(int8, python, texts.short, options.bundle, count)
         results.stream_bytes, results.stream_step = found
     results.ceiling = machine.ceiling()
     results.seconds = time.perf_counter() - start
@@ -118,8 +119,8 @@ def write(results: Results, output: Path) -> None:
         _say("no plot: matplotlib is not installed")
 
 
-def _chosen(only: Sequence[str]) -> list[Entry]:
-    return [e for e in ENTRIES if not only or any(part in e.name for part in only)]
+def _chosen(only: Sequence[str]) -> list[PeerConfig]:
+    return [e for e in PEERS if not only or any(part in e.name for part in only)]
 
 
 def _set_up(rows: Sequence[Row]) -> dict[str, Path]:
@@ -152,9 +153,9 @@ def _choice(python: Path, bundle: Path) -> tuple[str, str]:
 
 
 def _starts(results: Results, pythons: dict[str, Path], options: Options) -> None:
-    named = startup.commands(results.rows, pythons, options.bundle)
-    ours = startup.extra_commands(pythons, options.bundle) if OURS in pythons else {}
-    seconds, failed = startup.time_starts({**ours, **named}, options.bundle, options.rounds)
+    named = cold_start.commands(results.rows, pythons, options.bundle)
+    ours = cold_start.extra_commands(pythons, options.bundle) if OURS in pythons else {}
+    seconds, failed = cold_start.time_starts({**ours, **named}, options.bundle, options.rounds)
     for row in results.rows:
         row.start_seconds = seconds.get(row.entry.name, [])
     results.starts = {name: seconds[name] for name in ours if name not in failed}
@@ -162,13 +163,13 @@ def _starts(results: Results, pythons: dict[str, Path], options: Options) -> Non
         results.notes.append(f"no start of {name}: {reason}")
     if ours:
         try:
-            results.steps = startup.steps(pythons[OURS], options.bundle, options.rounds)
-        except startup.StartError as error:
+            results.steps = cold_start.steps(pythons[OURS], options.bundle, options.rounds)
+        except cold_start.StartError as error:
             results.notes.append(f"no steps of a start: {error}")
 
 
 def _size(python: Path, requirement: str) -> int | None:
-    script = Path(__file__).with_name("sizes.py")
+    script = Path(__file__).with_name("install_size.py")
     done = subprocess.run(
         [str(python), "-I", str(script), requirement], capture_output=True, text=True, check=False
     )

@@ -13,7 +13,7 @@ from typing import Any, Final, Self
 __all__ = ["Client", "WorkerError"]
 
 _BOOT: Final = (
-    "import sys; sys.path.append(sys.argv[1]); from benchmarks.worker import main; main()"
+    "import sys; sys.path.append(sys.argv[1]); from benchmarks.harness.worker import main; main()"
 )
 _TIMEOUT_SECONDS: Final = 300.0
 

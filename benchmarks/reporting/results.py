@@ -1,13 +1,12 @@
 """What a run finds, and the statistics that the tables show."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from statistics import median
 from typing import Any
 
-from benchmarks.catalogue import Entry
+from benchmarks.peers.registry import PeerConfig
 
-__all__ = ["Parity", "Results", "Row", "middle", "quantile", "ratio", "spread"]
+__all__ = ["Parity", "Results", "Row"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +39,7 @@ class Row:
         long_parity: on long texts.
     """
 
-    entry: Entry
+    entry: PeerConfig
     failed: str = ""
     about: str = ""
     short_rates: list[float] = field(default_factory=list)
@@ -100,30 +99,3 @@ class Results:
     def to_data(self) -> dict[str, Any]:
         """Everything, for JSON."""
         return asdict(self)
-
-
-def middle(values: Sequence[float]) -> float | None:
-    """The median; None of nothing."""
-    return median(values) if values else None
-
-
-def quantile(values: Sequence[float], share: float) -> float | None:
-    """The smallest value that at least `share` of the values do not pass; None of nothing."""
-    if not values:
-        return None
-    if not 0 < share <= 1:
-        raise ValueError(f"a share is over 0 and at most 1, got {share}")
-    ordered = sorted(values)
-    place = -int(-share * len(ordered) // 1) - 1  # ceiling, counted from 0
-    return ordered[place]
-
-
-def spread(values: Sequence[float]) -> float | None:
-    """Half the distance from the least to the greatest, as a share of the median."""
-    centre = middle(values)
-    return (max(values) - min(values)) / 2 / centre if centre else None
-
-
-def ratio(value: float | None, base: float | None) -> float | None:
-    """`value` over `base`; None where one is unknown or the base is 0."""
-    return value / base if value is not None and base else None

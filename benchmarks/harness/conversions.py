@@ -1,6 +1,6 @@
 """Convert the original weights to what each peer loads; runs in sentence-transformers' environment.
 
-    python models.py WEIGHTS DESTINATION CALIBRATION
+    python conversions.py WEIGHTS DESTINATION CALIBRATION
 
 Each conversion is the peer's own, with its own settings. A folder is complete once it stands under
 its final name.

@@ -11,10 +11,10 @@ from minilm.runtime.errors import InvalidArtifact, UsageError
 from minilm.runtime.hardware.cpu import available_cores
 from minilm.runtime.manifest import VARIANTS
 
-from benchmarks import machine
-from benchmarks.environments import MODELS
-from benchmarks.results import middle, spread
-from benchmarks.tables import heading, markdown
+from benchmarks.harness.environments import MODELS
+from benchmarks.reporting import machine
+from benchmarks.reporting.markdown import heading, markdown
+from benchmarks.reporting.statistics import half_range, median_of
 
 __all__ = ["SHAPES", "default_graphs", "measure", "run", "tables"]
 
@@ -86,14 +86,14 @@ def tables(seconds: Seconds) -> str:
     """Tokens a second by graph and shape, then each graph's speed over each other's."""
     names = list(dict.fromkeys(name for name, _ in seconds))
     rates = {
-        (name, shape): shape[0] * shape[1] / (middle(values) or 1.0)
+        (name, shape): shape[0] * shape[1] / (median_of(values) or 1.0)
         for (name, shape), values in seconds.items()
     }
     rows = [
         [
             _short(name),
             *(
-                f"{rates[name, shape] / 1e3:.1f}k ± {spread(seconds[name, shape]) or 0:.0%}"
+                f"{rates[name, shape] / 1e3:.1f}k ± {half_range(seconds[name, shape]) or 0:.0%}"
                 for shape in SHAPES
             ),
         ]

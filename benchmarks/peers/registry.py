@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-__all__ = ["ENTRIES", "MODEL_ID", "OURS", "REFERENCE", "Entry"]
+__all__ = ["MODEL_ID", "OURS", "PEERS", "REFERENCE", "PeerConfig"]
 
 MODEL_ID: Final = "sentence-transformers/all-MiniLM-L6-v2"
 OURS: Final = "minilm-toolkit"
@@ -14,7 +14,7 @@ REFERENCE: Final = "sentence-transformers torch"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Entry:
+class PeerConfig:
     """A row.
 
     Attributes:
@@ -45,8 +45,8 @@ class Entry:
         return self.environment == OURS
 
 
-def _ours(target: str, precision: str) -> Entry:
-    return Entry(
+def _ours(target: str, precision: str) -> PeerConfig:
+    return PeerConfig(
         name=f"minilm {target}/{precision}",
         environment=OURS,
         module="minilm",
@@ -60,9 +60,9 @@ def _ours(target: str, precision: str) -> Entry:
     )
 
 
-def _sentence_transformers(name: str, folder: str, extra: str, **options: str) -> Entry:
+def _sentence_transformers(name: str, folder: str, extra: str, **options: str) -> PeerConfig:
     kwargs = {"file_name": options["file_name"]} if "file_name" in options else {}
-    return Entry(
+    return PeerConfig(
         name=f"sentence-transformers {name}",
         environment="sentence-transformers",
         module="sentence_transformers",
@@ -77,8 +77,8 @@ def _sentence_transformers(name: str, folder: str, extra: str, **options: str) -
     )
 
 
-def _embed_anything(backend: str) -> Entry:
-    return Entry(
+def _embed_anything(backend: str) -> PeerConfig:
+    return PeerConfig(
         name=f"EmbedAnything ({'ONNX Runtime' if backend == 'ort' else 'Candle'})",
         environment="embed-anything",
         module="embed_anything",
@@ -89,7 +89,7 @@ def _embed_anything(backend: str) -> Entry:
     )
 
 
-ENTRIES: Final[tuple[Entry, ...]] = (
+PEERS: Final[tuple[PeerConfig, ...]] = (
     _ours("cpu", "fp32"),
     _ours("cpu", "int8"),
     _ours("openvino", "bf16"),
@@ -112,7 +112,7 @@ ENTRIES: Final[tuple[Entry, ...]] = (
         backend="openvino",
         file_name="openvino/openvino_model_qint8_quantized.xml",
     ),
-    Entry(
+    PeerConfig(
         name="fastembed",
         environment="fastembed",
         module="fastembed",
@@ -126,7 +126,7 @@ ENTRIES: Final[tuple[Entry, ...]] = (
             ".embed(['a text'])))"
         ),
     ),
-    Entry(
+    PeerConfig(
         name="light-embed",
         environment="light-embed",
         module="light_embed",
@@ -142,7 +142,7 @@ ENTRIES: Final[tuple[Entry, ...]] = (
     ),
     _embed_anything("candle"),
     _embed_anything("ort"),
-    Entry(
+    PeerConfig(
         name="CTranslate2 int8",
         environment="sentence-transformers",
         module="ctranslate2",

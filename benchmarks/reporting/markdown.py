@@ -3,8 +3,9 @@
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from benchmarks.catalogue import REFERENCE
-from benchmarks.results import Parity, Results, Row, middle, quantile, ratio, spread
+from benchmarks.peers.registry import REFERENCE
+from benchmarks.reporting.results import Parity, Results, Row
+from benchmarks.reporting.statistics import half_range, median_of, quantile, ratio
 
 __all__ = ["heading", "markdown", "report"]
 
@@ -59,7 +60,7 @@ def report(results: Results) -> str:
 
 def _speed(results: Results) -> str:
     base = results.row(REFERENCE)
-    torch_short = middle(base.short_rates) if base else None
+    torch_short = median_of(base.short_rates) if base else None
     columns = (
         "peer",
         "short texts/s",
@@ -71,7 +72,7 @@ def _speed(results: Results) -> str:
     )
     rows = []
     for row in results.measured():
-        short, single = middle(row.short_rates), middle(row.single_seconds)
+        short, single = median_of(row.short_rates), median_of(row.single_seconds)
         cells = (
             _with_spread(row.short_rates, 0),
             _number(ratio(short, torch_short), 2),
@@ -118,7 +119,7 @@ def _ratios(results: Results) -> str:
     peer_long = _best(results, ours=False, long=True)
     peer_single = min(
         (row for row in results.measured() if not row.entry.ours and row.single_seconds),
-        key=lambda row: middle(row.single_seconds) or 0.0,
+        key=lambda row: median_of(row.single_seconds) or 0.0,
         default=None,
     )
     torch, fast = results.row(REFERENCE), results.row("fastembed")
@@ -146,7 +147,7 @@ def _ratios(results: Results) -> str:
 def _starts(results: Results) -> str:
     rows = [(name, _with_spread(values, 3)) for name, values in results.starts.items()]
     whole = markdown(("whole process", "s"), rows)
-    budget = [(name, _number(middle(v), 1, 1e3)) for name, v in results.steps.items()]
+    budget = [(name, _number(median_of(v), 1, 1e3)) for name, v in results.steps.items()]
     return f"{whole}\n{markdown(('step of a start of cpu/int8, hashes checked', 'ms'), budget)}"
 
 
@@ -164,7 +165,7 @@ def _ceiling(results: Results) -> str:
         if row.entry.ours and precision in results.ceiling:
             rate = results.ceiling[precision]
             short, long = (
-                ratio((middle(rates) or 0.0) * work, rate)
+                ratio((median_of(rates) or 0.0) * work, rate)
                 for rates, work in zip(
                     (row.short_rates, row.long_rates), results.operations, strict=True
                 )
@@ -200,7 +201,7 @@ def _best(results: Results, *, ours: bool, long: bool = False) -> Row | None:
 
 def _value(row: Row, name: str) -> float | None:
     value: list[float] | float | None = getattr(row, name)
-    return middle(value) if isinstance(value, list) else value
+    return median_of(value) if isinstance(value, list) else value
 
 
 def _rounds(results: Results) -> int:
@@ -212,8 +213,8 @@ def _number(value: float | None, digits: int, scale: float = 1.0, unit: str = ""
 
 
 def _with_spread(values: Sequence[float], digits: int) -> str:
-    half = spread(values)
-    return _NOTHING if half is None else f"{_number(middle(values), digits)} ± {half:.0%}"
+    half = half_range(values)
+    return _NOTHING if half is None else f"{_number(median_of(values), digits)} ± {half:.0%}"
 
 
 def _cosines(parity: Parity | None) -> tuple[str, str]:

@@ -11,11 +11,11 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.catalogue import REFERENCE
-from benchmarks.client import Client, WorkerError
-from benchmarks.environments import MODELS, ROOT, child_environment
-from benchmarks.results import Parity, Row
-from benchmarks.texts import Texts, thinned
+from benchmarks.datasets import Texts, thinned
+from benchmarks.harness.client import Client, WorkerError
+from benchmarks.harness.environments import MODELS, ROOT, child_environment
+from benchmarks.peers.registry import REFERENCE
+from benchmarks.reporting.results import Parity, Row
 
 __all__ = ["RoundOptions", "compare", "measure", "stream"]
 

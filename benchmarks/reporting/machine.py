@@ -2,7 +2,6 @@
 
 import os
 import platform
-import sys
 import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
@@ -119,6 +118,6 @@ def _rate(product: Callable[[], Any]) -> float:
 
 
 def _memory() -> str:
-    if sys.platform == "win32" or "SC_PHYS_PAGES" not in os.sysconf_names:
-        return "unknown"
-    return f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 2**30:.0f} GiB"
+    import psutil
+
+    return f"{psutil.virtual_memory().total / 2**30:.0f} GiB"

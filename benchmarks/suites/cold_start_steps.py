@@ -1,6 +1,6 @@
 """Time the steps of a start of cpu/int8; runs by itself in the environment of this project's wheel.
 
-    python -I steps.py BUNDLE STARTED
+    python -I cold_start_steps.py BUNDLE STARTED
 
 STARTED is the caller's `time.monotonic_ns()` just before it started this process. Prints JSON: the
 seconds of each step, and `time.monotonic_ns()` at the end, from which the caller knows the exit.

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from benchmarks.results import Results, middle
+from benchmarks.reporting.results import Results
+from benchmarks.reporting.statistics import median_of
 
 __all__ = ["draw"]
 
@@ -55,7 +56,7 @@ def draw(results: Results, path: Path) -> bool:
 
 
 def _draw_panel(axis: Any, results: Results, panel: _Panel) -> None:
-    values = [(row.entry, middle(getattr(row, panel.name))) for row in results.measured()]
+    values = [(row.entry, median_of(getattr(row, panel.name))) for row in results.measured()]
     bars = [(entry, value * panel.scale) for entry, value in values if value is not None]
     # Bars are drawn upwards: the best comes last.
     bars.sort(key=lambda bar: bar[1], reverse=panel.less_is_better)

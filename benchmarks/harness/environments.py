@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from benchmarks.catalogue import OURS
-from benchmarks.models import FOLDERS
+from benchmarks.harness.conversions import FOLDERS
+from benchmarks.peers.registry import OURS
 
 __all__ = [
     "ENVIRONMENTS",
@@ -25,11 +25,11 @@ __all__ = [
     "package_folders",
 ]
 
-ROOT: Final = Path(__file__).resolve().parent.parent
+ROOT: Final = Path(__file__).resolve().parents[2]
 ENVIRONMENTS: Final = ROOT / ".venv-peers"
 MODELS: Final = ENVIRONMENTS / "models"
 
-_REQUIREMENTS: Final = Path(__file__).with_name("requirements")
+_REQUIREMENTS: Final = ROOT / "benchmarks" / "peers" / "requirements"
 _SOURCE_FILES: Final = ("pyproject.toml", "README.md", "LICENSE")
 
 
@@ -84,7 +84,7 @@ def convert(python: Path, weights: Path, calibration: Path) -> Path:
         SetupError: a conversion failed.
     """
     if not all((MODELS / folder).is_dir() for folder in FOLDERS):
-        script = Path(__file__).with_name("models.py")
+        script = Path(__file__).with_name("conversions.py")
         _run(str(python), "-I", str(script), str(weights), str(MODELS), str(calibration))
     return MODELS
 

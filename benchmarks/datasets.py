@@ -9,7 +9,7 @@ from typing import Final
 
 __all__ = ["CALIBRATION", "Texts", "TextsError", "built_in", "fill", "read_texts", "thinned"]
 
-CALIBRATION: Final = Path(__file__).resolve().parent.parent / "optimize" / "calibration.txt"
+CALIBRATION: Final = Path(__file__).resolve().parents[1] / "optimize" / "calibration.txt"
 LONG_TOKENS: Final = 256
 _PAIR_SUFFIXES: Final = {".csv": ",", ".tsv": "\t"}
 _FILLER: Final = "the"

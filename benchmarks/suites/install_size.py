@@ -1,6 +1,6 @@
 """Installed size of a requirement and all that it brings; runs by itself in an environment.
 
-    python -I sizes.py "minilm-toolkit[cpu]"
+    python -I install_size.py "minilm-toolkit[cpu]"
 
 Prints JSON: bytes, and the version of each distribution counted. Files are those that pip recorded,
 compiled modules included.

@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from benchmarks.catalogue import OURS
-from benchmarks.environments import MODELS, child_environment
-from benchmarks.results import Row
+from benchmarks.harness.environments import MODELS, child_environment
+from benchmarks.peers.registry import OURS
+from benchmarks.reporting.results import Row
 
 __all__ = ["StartError", "commands", "extra_commands", "steps", "time_process", "time_starts"]
 
@@ -98,7 +98,7 @@ def steps(python: Path, bundle: Path, rounds: int) -> dict[str, list[float]]:
     Raises:
         StartError: the process failed.
     """
-    script = Path(__file__).with_name("steps.py")
+    script = Path(__file__).with_name("cold_start_steps.py")
     found: dict[str, list[float]] = {}
     for _ in range(rounds):
         started = time.monotonic_ns()

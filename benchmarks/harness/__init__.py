@@ -1,0 +1,1 @@
+"""Environments, conversions and processes of the peers."""

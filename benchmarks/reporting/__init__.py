@@ -1,0 +1,1 @@
+"""Results of a run, their statistics, and how they are shown."""

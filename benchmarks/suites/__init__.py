@@ -1,0 +1,1 @@
+"""Suites of measurements: whole peers, their starts and sizes, sessions alone, parity."""
