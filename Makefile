@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+NATIVE := $(VENV)/.native
 # The packages below `minilm` as pyproject.toml lists them, each behind `-p`.
 PACKAGES = $(shell $(BIN)/python -c 'import tomllib; \
 	names = tomllib.load(open("pyproject.toml", "rb"))["tool"]["setuptools"]["packages"]; \
@@ -18,10 +19,10 @@ help:
 	@echo "make bench   this project beside its peers"
 	@echo "make clean   remove what builds, tests and tools wrote (the environment stays)"
 
-build: $(READY)
+build: $(READY) $(NATIVE)
 	$(BIN)/toolkit build
 
-test: $(READY)
+test: $(READY) $(NATIVE)
 	$(BIN)/python -m pytest
 
 check: lint types imports test
@@ -37,11 +38,11 @@ imports: $(READY)
 	$(BIN)/lint-imports
 
 # Peers get environments of their own in .venv-peers. Options go through: make bench ARGS="--texts FILE"
-bench: $(READY)
+bench: $(READY) $(NATIVE)
 	$(BIN)/python -m benchmarks $(ARGS)
 
 clean:
-	rm -rf build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage
+	rm -rf build dist runtime/native/minilm_native.* $(NATIVE) *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage
 	find . -name __pycache__ -type d -not -path './.venv*/*' -prune -exec rm -rf {} +
 	find artifacts -mindepth 1 -maxdepth 1 -not -name README.md -exec rm -rf {} +
 	rm -rf benchmarks/results
@@ -53,3 +54,7 @@ $(READY): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable . --group dev
 	@rm -rf $(VENV)/namespace && mkdir $(VENV)/namespace && ln -s ../.. $(VENV)/namespace/minilm
 	@touch $@
+
+# Without a C++ compiler the toolkit works too, so a failure is only shown.
+$(NATIVE): $(READY) runtime/native/build.py $(shell find runtime/native/include runtime/native/src -type f)
+	-@$(BIN)/python runtime/native/build.py && touch $@

@@ -1,0 +1,10 @@
+#include "vector_neon.h"
+// After the vector type that they are written over:
+#include "math.inl"
+#include "rows.inl"
+#include "finish.inl"
+#include "attention.inl"
+#include "tables.h"
+
+const minilm::FloatOps minilm::kFloatsNeon = {kAttentionRows, embed,     normalize, quantize,
+                                              finish,         attention, pool};
