@@ -5,7 +5,6 @@ Without a C++ compiler the build says so and goes on, and the wheel is py3-none-
 """
 
 import importlib.util
-import sys
 from pathlib import Path
 
 from setuptools import Extension, setup
@@ -22,13 +21,15 @@ class BuildNative(build_ext):
     """Compiles the sources by their own flags, as a plain shared library."""
 
     def build_extension(self, ext):
+        """Compile all, or warn: without the library the package works, too."""
         output = Path(self.get_ext_fullpath(ext.name))
         try:
             native.compile_library(output, Path(self.build_temp) / "native")
         except native.CompilationFailed as error:
-            print(f"the native encoder is left out: {error}", file=sys.stderr)
+            self.warn(f"the native encoder is left out: {error}")
 
     def get_ext_filename(self, fullname):
+        """Path of the library, without the name of a Python's ABI."""
         return str(Path(*fullname.split(".")[:-1], native.LIBRARY_NAME))
 
 
@@ -36,6 +37,7 @@ class Wheel(bdist_wheel):
     """A wheel for every Python; for every platform, too, if there is no compiled library in it."""
 
     def get_tag(self):
+        """Python, ABI and platform."""
         compiled = any(Path(self.bdist_dir).rglob(native.LIBRARY_NAME))
         return "py3", "none", super().get_tag()[2] if compiled else "any"
 

@@ -12,7 +12,6 @@ from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
-
 from minilm.runtime.errors import (
     BackendUnavailable,
     EncoderUnusable,

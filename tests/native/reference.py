@@ -133,12 +133,13 @@ def exp_negative(x: Floats) -> Floats:
     n = fma(x, np.float32(1.44269504088896341), bias) - bias
     r = fma(n, np.float32(-0.693359375), x)
     r = fma(n, np.float32(2.12194440e-4), r)
-    p = np.float32(1.9875691500e-4)
+    p: Any = np.float32(1.9875691500e-4)
     for coefficient in (
         *(1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2, 1.6666665459e-1, 5.0000001201e-1),
     ):
         p = fma(p, r, np.float32(coefficient))
-    return np.ldexp(fma(p, r * r, r) + np.float32(1), n.astype(np.int32))
+    result: Floats = np.ldexp(fma(p, r * r, r) + np.float32(1), n.astype(np.int32))
+    return result
 
 
 def gelu(x: Floats) -> Floats:
@@ -150,7 +151,7 @@ def gelu(x: Floats) -> Floats:
     )
     bounded = np.clip(x, np.float32(-4.6), np.float32(4.6))
     u = fma(bounded * bounded, np.float32(float.fromhex("0x1.832544p-4")), np.float32(-1))
-    p = np.float32(float.fromhex(coefficients[0]))
+    p: Any = np.float32(float.fromhex(coefficients[0]))
     for coefficient in coefficients[1:]:
         p = fma(p, u, np.float32(float.fromhex(coefficient)))
     half = x * np.float32(0.5)
@@ -284,8 +285,9 @@ def _pool(a: Architecture, x: Floats) -> Floats:
     total = rows[0]
     for row in rows[1:]:
         total = total + row
-    vector = total / np.float32(len(rows))
+    vector: Floats = total / np.float32(len(rows))
     if not a.normalized:
         return vector
     length = np.sqrt(_lane_sum_of_squares(vector[None])[0])
-    return vector / np.maximum(length, np.float32(1e-12))
+    unit: Floats = vector / np.maximum(length, np.float32(1e-12))
+    return unit

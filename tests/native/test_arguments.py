@@ -81,5 +81,5 @@ def test_missing_library_says_what_to_do(tmp_path: Path, small_file: bytes) -> N
 def test_damaged_library_is_named(tmp_path: Path, small_file: bytes) -> None:
     path = tmp_path / "minilm_native.so"
     path.write_bytes(b"no library")
-    with pytest.raises(BackendUnavailable, match="native encoder minilm_native.so cannot be opened"):
+    with pytest.raises(BackendUnavailable, match=r"minilm_native\.so cannot be opened"):
         NativeEncoder(small_file, path=path)

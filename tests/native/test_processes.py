@@ -70,7 +70,7 @@ def test_forks_under_load(library: Path, small_file: bytes) -> None:
         for _ in range(10):
             queue = context.SimpleQueue()
             child = context.Process(
-                target=lambda: queue.put(encoder.encode(*texts, threads=2).tobytes())
+                target=lambda queue=queue: queue.put(encoder.encode(*texts, threads=2).tobytes())
             )
             child.start()
             assert queue.get() == expected
@@ -102,8 +102,8 @@ def test_closing_during_a_call_is_safe(library: Path, small_file: bytes) -> None
     for _ in range(20):
         encoder = NativeEncoder(small_file, path=library)
         with ThreadPoolExecutor(1) as pool:
-            call = pool.submit(lambda encoder=encoder: encoder.encode(*texts))
-            while call.running() is False and not call.done():
+            call = pool.submit(encoder.encode, *texts)
+            while not call.running() and not call.done():
                 pass
             encoder.close()
             assert call.exception() is not None or np.isfinite(call.result()).all()

@@ -51,8 +51,10 @@ def test_extra_bytes_are_refused(library: Path, small_file: bytes) -> None:
         (b"", "weight file: 0 bytes are too few for a safetensors file"),
         (
             b"\xff" * 16,
-            "weight file: its header claims 18446744073709551615 bytes and the file has 16: it is "
-            "cut, or not a safetensors file",
+            (
+                "weight file: its header claims 18446744073709551615 bytes and the file has 16: it "
+                "is cut, or not a safetensors file"
+            ),
         ),
         (struct.pack("<Q", 2) + b"[]", "weight file: its header is not a JSON object"),
         (struct.pack("<Q", 2) + b"{}", "weight file: no entry format in its metadata"),
@@ -83,13 +85,15 @@ def test_what_is_no_weight_file_is_refused(library: Path, content: bytes, messag
         (
             "layers",
             1,
-            "tensor encoder.layer.1.attention.output.LayerNorm.bias is not one that this "
-            "architecture has",
+            (
+                "tensor encoder.layer.1.attention.output.LayerNorm.bias is not one that this "
+                "architecture has"
+            ),
         ),
         ("dimension", 33, "dimension of its architecture is 33, expected is a multiple of 16"),
         ("dimension", 2**40, "dimension of its architecture is 1.09951e+12, expected"),
         ("heads", 4, "4 heads in 32 elements, expected is a head of a multiple of 16 elements"),
-        ("vocab_size", 51, 'word_embeddings.weight is I8 (50, 32) in 1600 bytes, expected is I8 '),
+        ("vocab_size", 51, "word_embeddings.weight is I8 (50, 32) in 1600 bytes, expected is I8 "),
         ("max_tokens", 41, "max_tokens of its architecture is 41, expected is a multiple of 1 fro"),
         ("pooling", "max", 'pooling of its architecture is "max", supported is cls or mean'),
         ("activation", "relu", 'activation of its architecture is "relu", supported is gelu'),
@@ -99,8 +103,10 @@ def test_what_is_no_weight_file_is_refused(library: Path, content: bytes, messag
         (
             "rotation",
             {"query_key_value": 24},
-            "its rotation of query_key_value has blocks of 24, expected is 1, or a power of two "
-            "from 16 to 128 that divides 32",
+            (
+                "its rotation of query_key_value has blocks of 24, expected is 1, or a power of "
+                "two from 16 to 128 that divides 32"
+            ),
         ),
     ],
 )
@@ -119,10 +125,12 @@ def test_architecture_out_of_range_is_named(
         (
             "format_version",
             "2",
-            'weight file: its format_version is "2" and this library reads "1": install the '
-            "release of minilm-toolkit that wrote it",
+            (
+                'weight file: its format_version is "2" and this library reads "1": install the '
+                "release of minilm-toolkit that wrote it"
+            ),
         ),
-        ("architecture", "", "the weight file's architecture is not valid JSON: an end too early"),
+        ("architecture", "", "the weight file's architecture is not valid JSON: an end"),
     ],
 )
 def test_foreign_metadata_is_named(
@@ -183,7 +191,9 @@ def test_offsets_beyond_the_data_are_refused(
 
 
 @settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(changes=st.lists(st.tuples(st.integers(0, 3000), st.integers(0, 255)), min_size=1, max_size=4))
+@given(
+    changes=st.lists(st.tuples(st.integers(0, 3000), st.integers(0, 255)), min_size=1, max_size=4)
+)
 def test_altered_header_opens_or_is_refused(
     library: Path, small_file: bytes, changes: list[tuple[int, int]]
 ) -> None:
