@@ -50,6 +50,14 @@ _CONFIG: Final[Mapping[str, tuple[Any, ...]]] = {
 }
 """Settings of `config.json` that load code or change the weights, with their supported values."""
 
+_OF_LOADERS: Final = (
+    "tokenizer_config.json",
+    "processor_config.json",
+    "preprocessor_config.json",
+    "video_preprocessor_config.json",
+)
+"""Files that transformers reads to choose a tokenizer or a processor; each may name code."""
+
 _BERT_TOKENIZERS: Final = (None, "BertTokenizer", "BertTokenizerFast")
 
 
@@ -82,6 +90,9 @@ def check_settings(directory: Path, layout: ModelLayout) -> None:
     config = read_object(path)
     for setting, supported in _CONFIG.items():
         _expect(path, config, setting, supported)
+    for name in _OF_LOADERS:
+        path = transformer / name
+        _expect(path, read_optional_object(path), "auto_map", ({},))
     path, settings = transformer_settings(transformer)
     for setting in sorted(settings.keys() - {"max_seq_length"}):
         _expect(path, settings, setting, _TRANSFORMER.get(setting, ()))
@@ -138,7 +149,6 @@ def _check_case(transformer: Path, *, lower: Path | None) -> None:
         )
     settings_path = transformer / "tokenizer_config.json"
     settings = read_optional_object(settings_path)
-    _expect(settings_path, settings, "auto_map", ({},))
     if settings.get("tokenizer_class") not in _BERT_TOKENIZERS or not isinstance(normalizer, dict):
         return
     # transformers' BertTokenizerFast sets these three in the normalizer, whatever it says.

@@ -60,6 +60,23 @@ def test_unknown_module_type(model: Path, name: Any, place: int) -> None:
     assert repr(name) in str(caught.value)
 
 
+def write_graph(path: Path) -> None:
+    """A graph with the names of an exported one, so that `optimize` goes on to the model."""
+    from onnx import TensorProto, helper, save
+
+    inputs, outputs = ("input_ids", "attention_mask"), ("last_hidden_state", "sentence_embedding")
+    values = {
+        name: helper.make_tensor_value_info(name, TensorProto.INT64, ["batch", "tokens"])
+        for name in (*inputs, *outputs)
+    }
+    nodes = [
+        helper.make_node("Identity", [name], [output])
+        for name, output in zip(inputs, outputs, strict=True)
+    ]
+    sides = [[values[name] for name in names] for names in (inputs, outputs)]
+    save(helper.make_model(helper.make_graph(nodes, "graph", *sides)), str(path))
+
+
 @pytest.mark.parametrize(
     "command",
     [
@@ -74,7 +91,7 @@ def test_no_command_imports_code_of_the_model(
 ) -> None:
     edit_modules(model, 0, type="evil.Transformer")
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "graph.onnx").touch()
+    write_graph(tmp_path / "graph.onnx")
     done = run_toolkit(*command, "--model", str(model))
     assert done.returncode == 5, done.stderr
     assert "names a module of type 'evil.Transformer': supported are" in done.stderr
@@ -106,6 +123,7 @@ def test_refusal_comes_before_any_loader(model: Path) -> None:
         ("config.json", {"attn_implementation": "team/kernel"}),
         ("config.json", {"quantization_config": {"quant_method": "custom"}}),
         ("tokenizer_config.json", {"auto_map": {"AutoTokenizer": ["evil.Tokenizer", None]}}),
+        ("processor_config.json", {"auto_map": {"AutoProcessor": "evil.Processor"}}),
         ("sentence_bert_config.json", {"model_args": {"trust_remote_code": True}}),
         ("sentence_bert_config.json", {"config_kwargs": {"trust_remote_code": True}}),
         ("sentence_bert_config.json", {"tokenizer_name_or_path": "team/other"}),
@@ -115,7 +133,8 @@ def test_settings_that_load_code_or_other_files(
     model: Path, file: str, fields: dict[str, Any]
 ) -> None:
     path = model / file
-    path.write_text(json.dumps(json.loads(path.read_text("utf-8")) | fields), encoding="utf-8")
+    data = json.loads(path.read_text("utf-8")) if path.exists() else {}
+    path.write_text(json.dumps(data | fields), encoding="utf-8")
     with pytest.raises(SourceError, match=rf"{file} sets {next(iter(fields))} to "):
         resolve(str(model))
 

