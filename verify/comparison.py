@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from minilm.runtime import integrity
+from minilm.runtime.display import markdown_text
 from minilm.runtime.errors import InvalidArtifact
 from minilm.runtime.manifest import Manifest, read
 from minilm.verify.bundle import Progress
@@ -92,17 +93,17 @@ class Comparison:
     def to_markdown(self) -> str:
         """Markdown for a pull request."""
         lines = [
-            f"## {self.before} → {self.after}",
+            f"## {markdown_text(self.before)} → {markdown_text(self.after)}",
             "",
             "| variant | size | parity min | between min | speed | operators changed |",
             "|---|---|---|---|---|---|",
             *(_row(change) for change in self.variants),
             "",
         ]
-        lines += [f"- {line}" for line in self.missing]
+        lines += [f"- {markdown_text(line)}" for line in self.missing]
         if self.files:
             lines += ["", "| file | before | after |", "|---|---|---|"]
-            lines += [f"| {f.path} | {' | '.join(f.sides)} |" for f in self.files]
+            lines += [f"| {markdown_text(f.path)} | {' | '.join(f.sides)} |" for f in self.files]
         else:
             lines.append("Every file is the same.")
         return "\n".join(lines) + "\n"
@@ -235,12 +236,14 @@ def _parity(candidate: BundleCandidate, bundle: Path, manifest: Manifest) -> Par
 
 
 def _row(change: VariantChange) -> str:
-    name = " → ".join(dict.fromkeys((change.before, change.after)))
+    name = markdown_text(" → ".join(dict.fromkeys((change.before, change.after))))
     parity = [
         "unknown" if parity is None else f"{parity.minimum:.6f}"
         for parity in (change.parity_before, change.parity_after)
     ]
-    operators = ", ".join(f"{kind} {a} → {b}" for kind, (a, b) in change.operators.items())
+    operators = ", ".join(
+        f"{markdown_text(kind)} {a} → {b}" for kind, (a, b) in change.operators.items()
+    )
     return (
         f"| {name} | {format_size(change.before_bytes)} → {format_size(change.after_bytes)} "
         f"| {parity[0]} → {parity[1]} | {change.between.minimum:.6f} "

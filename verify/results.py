@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Final, Literal
 
+from minilm.runtime.display import visible
+
 __all__ = [
     "SWITCHED_OFF",
     "GateResult",
@@ -190,7 +192,7 @@ def shorten(text: str, limit: int = 72) -> str:
     """`text` on one line of at most `limit` characters, with what cannot be seen escaped."""
     if not text:
         return "(the empty text)"
-    seen = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    seen = visible(text)
     if not seen.strip():
         return f"(white space: {text!r})"
     return seen if len(seen) <= limit else f"{seen[: limit - 1]}\N{HORIZONTAL ELLIPSIS}"

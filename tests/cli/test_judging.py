@@ -84,7 +84,6 @@ def test_labelled_pairs_with_a_bad_row(tiny_bundle: Path, tmp_path: Path) -> Non
     result = toolkit("verify", tiny_bundle, "--sts", pairs, "--report-dir", report)
     assert (result.exit_code, result.stdout) == (2, "")
     assert result.stderr == (
-        "checking files\n"
         f"error: {pairs}, line 2: expected sentence, sentence, score; found 3 fields with the "
         "score 'much'\n"
     )

@@ -3,16 +3,18 @@ import re
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 from xml.etree import ElementTree as ET
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator, validate
+from markdown_it import MarkdownIt
 from minilm.verify import (
     REPORT_FORMATS,
     Report,
+    ReportFormat,
     Skipped,
     TextInfo,
     VariantReport,
@@ -218,6 +220,68 @@ def test_any_text_can_be_reported(text: str, figure: float) -> None:
     page = Page()
     page.feed(render_report(report, "html"))
     assert page.open == []
+
+
+def everywhere(text: str) -> Report:
+    """A report with `text` wherever a bundle, a graph or a text may put one."""
+    gate = replace(make().variants[0].gates[1], worst=text, detail=text)
+    skipped = (Skipped(gate="top10", reason=text),)
+    variant = replace(
+        make().variants[0],
+        name=text,
+        gates=(gate,),
+        operators={text: 1},
+        runs_on=text,
+        skipped=skipped,
+    )
+    return replace(
+        make(),
+        artifact=text,
+        model=text,
+        reference=text,
+        policy=text,
+        variants=(variant,),
+        corpus=tuple(replace(info, text=text, category=text) for info in make().corpus),
+        skipped=skipped,
+        remarks=(text,),
+        environment={"processor": text},
+    )
+
+
+@given(text=st.text(st.characters(exclude_categories=()), min_size=1, max_size=60))
+@example(text="\n::error::forged")
+@example(text="##[error]forged")
+@example(text="</title><script>alert(1)</script>")
+@example(text="![x](https://a.b/c.png) <img src=x> @all #1")
+def test_any_text_is_safe_anywhere_in_a_report(text: str) -> None:
+    report = everywhere(text)
+    written = {name: render_report(report, name) for name in get_args(ReportFormat)}
+    for name, content in written.items():
+        content.encode("utf-8")
+        controls = {c for c in content if not c.isprintable()} - {"\n"}
+        assert not controls, name
+    validate(json.loads(written["json"]), schema())
+    lines = written["github"].split("\n")[:-1]
+    assert all(line.startswith(("::error title=", "::notice title=")) for line in lines)
+    assert not any("##[" in line for line in lines)
+    ET.fromstring(written["junit"])
+    tree = MarkdownIt("commonmark", {"html": True}).enable("table").parse(written["markdown"])
+    blocks = [token.content for token in tree if token.type == "html_block"]
+    assert blocks == ["<details><summary>All gates</summary>\n", "</details>\n"]
+    spans = [span for token in tree for span in token.children or ()]
+    assert {span.type for span in spans} <= {
+        "text", "text_special", "strong_open", "strong_close", "html_inline"
+    }  # fmt: skip
+    assert [s.content for s in spans if s.type == "html_inline"] == ["<sub>", "</sub>"]
+    plain, page = Page(), Page()
+    plain.feed(render_report(everywhere("plain"), "html"))
+    page.feed(written["html"])
+    assert [tag for tag, _ in page.seen] == [tag for tag, _ in plain.seen]
+    assert page.open == []
+    sarif = json.loads(written["sarif"])["runs"][0]["results"][0]
+    assert "](" not in sarif["message"]["text"]
+    uri = sarif["locations"][0]["physicalLocation"]["artifactLocation"]["uri"]
+    assert re.fullmatch(r"[\w.~/%-]*", uri, re.ASCII)
 
 
 @pytest.mark.parametrize("limit", [1.0, -1.0, 0.5])

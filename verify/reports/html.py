@@ -1,9 +1,9 @@
 """A report as one HTML page that opens offline: no script, no request, light and dark."""
 
 from collections.abc import Iterable, Sequence
-from html import escape
 from typing import Final
 
+from minilm.runtime.display import html_text
 from minilm.verify.reports.formatting import (
     format_failure,
     format_figure,
@@ -77,7 +77,7 @@ def render(report: Report) -> str:
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f'<link rel="icon" href="data:,">\n<title>{escape(title)}</title>\n'
+        f'<link rel="icon" href="data:,">\n<title>{html_text(title)}</title>\n'
         f"<style>{_STYLE}</style>\n</head>\n<body>\n"
         + "\n".join(filter(None, body))
         + "\n</body>\n</html>\n"
@@ -88,9 +88,9 @@ def _verdict(report: Report) -> str:
     said = verdict_of(report).capitalize()
     return (
         f'<header class="verdict{"" if report.passed else " failed"}">'
-        f"<h1>{escape(report.artifact)}: {said}</h1>"
-        f"<p>{escape(report.model)}, compared with {escape(report.reference)} on "
-        f"{len(report.corpus)} texts; policy {escape(report.policy)}; "
+        f"<h1>{html_text(report.artifact)}: {said}</h1>"
+        f"<p>{html_text(report.model)}, compared with {html_text(report.reference)} on "
+        f"{len(report.corpus)} texts; policy {html_text(report.policy)}; "
         f"{report.seconds:.0f} s.</p></header>"
     )
 
@@ -99,11 +99,11 @@ def _failures(report: Report) -> str:
     if report.passed:
         return ""
     items = "".join(
-        f"<li><strong>{escape(place)}: {escape(gate.name)}</strong> is {format_failure(gate)}: "
-        f"{escape(gate.meaning)}. "
-        f"{f'Worst: <bdi>{escape(gate.worst)}</bdi>. ' if gate.worst else ''}"
-        f"{f'{escape(gate.detail)}. ' if gate.detail else ''}"
-        f"<em>{escape(gate.advice)}.</em></li>"
+        f"<li><strong>{html_text(place)}: {html_text(gate.name)}</strong> is "
+        f"{format_failure(gate)}: {html_text(gate.meaning)}. "
+        f"{f'Worst: <bdi>{html_text(gate.worst)}</bdi>. ' if gate.worst else ''}"
+        f"{f'{html_text(gate.detail)}. ' if gate.detail else ''}"
+        f"<em>{html_text(gate.advice)}.</em></li>"
         for place, gate in report.failures
     )
     return f"<h2>What failed</h2><ul>{items}</ul>"
@@ -119,7 +119,7 @@ def _summary(variants: Sequence[VariantReport]) -> str:
         figures = [f"{x:.6f}" for x in (parity.mean, parity.p01, parity.minimum)]
         rows.append(
             (
-                escape(variant.name),
+                html_text(variant.name),
                 _mark(variant.passed),
                 *figures,
                 format_size(variant.size_bytes),
@@ -134,7 +134,7 @@ def _overview(variants: Sequence[VariantReport]) -> str:
     if not variants:
         return ""
     figures = "".join(
-        f"<figure><figcaption>{escape(variant.name)}</figcaption>"
+        f"<figure><figcaption>{html_text(variant.name)}</figcaption>"
         f"{histogram(variant.cosines, _limit(variant), variant.name)}</figure>"
         for variant in variants
     )
@@ -158,8 +158,8 @@ def _variant(report: Report, variant: VariantReport) -> str:
     )
     open_ = "" if variant.passed else " open"
     return (
-        f"<details{open_}><summary>{escape(variant.name)} {_mark(variant.passed)}</summary>"
-        f'<p class="soft">{escape(variant.runs_on)}</p>'
+        f"<details{open_}><summary>{html_text(variant.name)} {_mark(variant.passed)}</summary>"
+        f'<p class="soft">{html_text(variant.runs_on)}</p>'
         f"<h3>Gates</h3>{_gate_table(variant.gates)}{figure}"
         f"<h3>Worst ten texts</h3>{_worst(report, variant)}"
         f"<h3>Operators</h3>{_operators(variant)}</details>"
@@ -171,9 +171,9 @@ def _worst(report: Report, variant: VariantReport) -> str:
     rows = [
         (
             f"{variant.cosines[place]:.6f}",
-            escape(report.corpus[place].category),
+            html_text(report.corpus[place].category),
             str(report.corpus[place].tokens),
-            f'<bdi dir="auto">{escape(report.corpus[place].text)}</bdi>',
+            f'<bdi dir="auto">{html_text(report.corpus[place].text)}</bdi>',
         )
         for place in order[:10]
     ]
@@ -182,24 +182,25 @@ def _worst(report: Report, variant: VariantReport) -> str:
 
 def _operators(variant: VariantReport) -> str:
     mix = sorted(variant.operators.items(), key=lambda item: (-item[1], item[0]))
-    said = ", ".join(f"{escape(name)} {count}" for name, count in mix)
+    said = ", ".join(f"{html_text(name)} {count}" for name, count in mix)
     return f'<p class="soft">{said or "not known here"}</p>'
 
 
 def _gate_table(gates: Sequence[GateResult]) -> str:
     rows = [
         (
-            f'<span title="{escape(gate.meaning, quote=True)}">{escape(gate.name)}</span>',
+            f'<span title="{html_text(gate.meaning)}">{html_text(gate.name)}</span>',
             _mark(gate.passed),
             format_figure(gate.figure),
             f'<span class="keep">{format_threshold(gate)}</span>',
-            f"{escape(gate.meaning)}"
+            f"{html_text(gate.meaning)}"
             + (
-                f'<br><span class="soft">worst: <bdi dir="auto">{escape(gate.worst)}</bdi></span>'
+                '<br><span class="soft">worst: '
+                f'<bdi dir="auto">{html_text(gate.worst)}</bdi></span>'
                 if gate.worst
                 else ""
             )
-            + (f'<br><span class="soft">{escape(gate.detail)}</span>' if gate.detail else ""),
+            + (f'<br><span class="soft">{html_text(gate.detail)}</span>' if gate.detail else ""),
         )
         for gate in gates
     ]
@@ -210,12 +211,12 @@ def _notes(report: Report) -> str:
     notes = list(report.all_notes())
     if not notes:
         return ""
-    items = "".join(f"<li>{escape(place)}: {escape(note)}</li>" for place, note in notes)
+    items = "".join(f"<li>{html_text(place)}: {html_text(note)}</li>" for place, note in notes)
     return f"<h2>Left out</h2><ul>{items}</ul>"
 
 
 def _environment(report: Report) -> str:
-    rows = [(escape(name), escape(value)) for name, value in report.environment.items()]
+    rows = [(html_text(name), html_text(value)) for name, value in report.environment.items()]
     return "<h2>Environment</h2>" + _table(("name", "value"), rows)
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from xml.etree import ElementTree as ET
 
+from minilm.runtime.display import visible
 from minilm.verify.reports.formatting import format_failure
 from minilm.verify.results import GateResult, Report
 
@@ -11,10 +12,10 @@ __all__ = ["render"]
 
 def render(report: Report) -> str:
     """A suite for the bundle and one per variant, a case per gate."""
-    root = ET.Element("testsuites", name=f"toolkit verify {report.artifact}")
+    root = ET.Element("testsuites", name=visible(f"toolkit verify {report.artifact}"))
     _suite(root, "bundle", report.gates, report.notes, 0.0)
     for variant in report.variants:
-        _suite(root, variant.name, variant.gates, variant.notes, variant.seconds)
+        _suite(root, visible(variant.name), variant.gates, variant.notes, variant.seconds)
     root.set("tests", str(len(root.findall("testsuite/testcase"))))
     root.set("failures", str(len(report.failures)))
     root.set("errors", "0")
@@ -48,7 +49,7 @@ def _suite(
             message = f"{gate.name} is {format_failure(gate)}"
             failure = ET.SubElement(case, "failure", type="GateFailed", message=message)
             parts = [gate.meaning, gate.worst and f"worst: {gate.worst}", gate.detail, gate.advice]
-            failure.text = "\n".join(part for part in parts if part)
+            failure.text = "\n".join(visible(part) for part in parts if part)
     for place, note in enumerate(notes, start=1):
         case = ET.SubElement(suite, "testcase", classname=name, name=f"note-{place}", time="0")
-        ET.SubElement(case, "skipped", message=note)
+        ET.SubElement(case, "skipped", message=visible(note))

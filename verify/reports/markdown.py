@@ -1,7 +1,6 @@
 """A report as Markdown: short enough for a pull-request comment."""
 
-import re
-
+from minilm.runtime.display import markdown_text
 from minilm.verify.reports.formatting import (
     format_failure,
     format_figure,
@@ -18,11 +17,11 @@ def render(report: Report) -> str:
     """The whole report: verdict, variants, what failed and what to do, what was left out."""
     verdict = verdict_of(report).replace("failed", "FAILED")
     about = (
-        f"{_escape(report.model)} against {_escape(report.reference)}, "
-        f"{len(report.corpus)} texts, policy {_escape(report.policy)}."
+        f"{markdown_text(report.model)} against {markdown_text(report.reference)}, "
+        f"{len(report.corpus)} texts, policy {markdown_text(report.policy)}."
     )
     lines = [
-        f"## {_escape(report.artifact)}: {verdict}",
+        f"## {markdown_text(report.artifact)}: {verdict}",
         "",
         about,
         "",
@@ -36,25 +35,30 @@ def render(report: Report) -> str:
         ]
     for place, gate in report.failures:
         lines.append(
-            f"- **{place}: {gate.name}** is {format_failure(gate)} "
+            f"- **{markdown_text(place)}: {gate.name}** is {format_failure(gate)} "
             f"({gate.meaning})."
-            + (f" Worst: {_escape(gate.worst)}." if gate.worst else "")
-            + (f" {_escape(gate.detail)}." if gate.detail else "")
+            + (f" Worst: {markdown_text(gate.worst)}." if gate.worst else "")
+            + (f" {markdown_text(gate.detail)}." if gate.detail else "")
             + f" Advice: {gate.advice}."
         )
     notes = list(report.all_notes())
     if notes:
-        lines += ["", "Left out:", "", *(f"- {p}: {_escape(note)}" for p, note in notes)]
+        lines += [
+            "",
+            "Left out:",
+            "",
+            *(f"- {markdown_text(p)}: {markdown_text(note)}" for p, note in notes),
+        ]
     lines += ["", "<details><summary>All gates</summary>", ""]
     lines += ["| where | gate | figure | asked for | |", "|---|---|---|---|---|"]
     lines += [
-        f"| {place} | {gate.name} | {format_figure(gate.figure)} | {format_threshold(gate)} | "
-        f"{'passed' if gate.passed else '**failed**'} |"
+        f"| {markdown_text(place)} | {gate.name} | {format_figure(gate.figure)} "
+        f"| {format_threshold(gate)} | {'passed' if gate.passed else '**failed**'} |"
         for place, gates in report.places()
         for gate in gates
     ]
     machine = ", ".join(f"{name} {value}" for name, value in report.environment.items())
-    lines += ["", "</details>", "", f"<sub>{_escape(machine)}; {report.seconds:.0f} s</sub>"]
+    lines += ["", "</details>", "", f"<sub>{markdown_text(machine)}; {report.seconds:.0f} s</sub>"]
     return "\n".join(lines) + "\n"
 
 
@@ -62,13 +66,7 @@ def _row(variant: VariantReport) -> str:
     parity = variant.parity
     passed = sum(gate.passed for gate in variant.gates)
     return (
-        f"| {variant.name} | {'passed' if variant.passed else '**failed**'} "
+        f"| {markdown_text(variant.name)} | {'passed' if variant.passed else '**failed**'} "
         f"| {parity.mean:.6f} | {parity.p01:.6f} | {parity.minimum:.6f} "
         f"| {passed} of {len(variant.gates)} | {format_size(variant.size_bytes)} |"
     )
-
-
-def _escape(text: str) -> str:
-    """Text as it stands: no markup, no HTML, no broken tables, no mention of anybody."""
-    escaped = text.replace("&", "&amp;").replace("<", "&lt;").replace("@", "&#64;")
-    return re.sub(r"([\\`*_{}\[\]()#+!|~])", r"\\\1", escaped)

@@ -1,11 +1,12 @@
 """Plots of a report as inline SVG, each with a text that says the same."""
 
 import math
+import re
 from collections.abc import Sequence
-from html import escape
 from typing import Final
 
 import numpy as np
+from minilm.runtime.display import html_text
 from minilm.verify.reports.formatting import format_figure
 
 __all__ = ["histogram", "scatter"]
@@ -134,8 +135,8 @@ def _label(text: str) -> str:
 
 
 def _svg(parts: Sequence[str], said: str, identifier: str) -> str:
-    safe = escape(identifier.replace("/", "-"), quote=True)
+    safe = re.sub(r"[^\w.-]", "-", identifier)
     return (
         f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-labelledby="{safe}">'
-        f'<title id="{safe}">{escape(said)}</title>{"".join(parts)}</svg>'
+        f'<title id="{safe}">{html_text(said)}</title>{"".join(parts)}</svg>'
     )

@@ -2,7 +2,9 @@
 
 import json
 from typing import Any, Final
+from urllib.parse import quote
 
+from minilm.runtime.display import visible
 from minilm.verify.gates import GATES
 from minilm.verify.reports.formatting import format_failure
 from minilm.verify.results import Report
@@ -27,11 +29,16 @@ def render(report: Report) -> str:
             "ruleId": gate.name,
             "level": "error",
             "message": {
-                "text": f"{place}: {gate.name} is {format_failure(gate)}. "
-                f"{gate.worst or gate.detail}".strip()
+                "text": _message(
+                    f"{place}: {gate.name} is {format_failure(gate)}. {gate.worst or gate.detail}"
+                )
             },
             "locations": [
-                {"physicalLocation": {"artifactLocation": {"uri": f"{report.artifact}/{file}"}}}
+                {
+                    "physicalLocation": {
+                        "artifactLocation": {"uri": f"{quote(report.artifact)}/{file}"}
+                    }
+                }
                 for file in ("manifest.json",)
             ],
         }
@@ -48,3 +55,8 @@ def render(report: Report) -> str:
         ],
     }
     return json.dumps(data, indent=1) + "\n"
+
+
+def _message(text: str) -> str:
+    """A viewer makes a link of `[text](target)` (SARIF 2.1.0, 3.11.6)."""
+    return visible(text.strip()).replace("](", "] (")
