@@ -15,8 +15,8 @@ def model_card(manifest: Manifest, report: Report | None) -> str:
     """Markdown with the front matter that the Hub reads.
 
     Args:
-        manifest: of the bundle, with all its graphs.
-        report: the verification, or None where it was left out; the card then says so.
+        manifest: Manifest of the bundle, with all its graphs.
+        report: Report of the verification, or None where it was skipped; the card then says so.
     """
     model = manifest.model
     lines = [
@@ -55,7 +55,12 @@ def model_card(manifest: Manifest, report: Report | None) -> str:
 
 def _parity(manifest: Manifest, report: Report | None) -> list[str]:
     if report is None:
-        return ["This bundle was built without comparing its vectors with the original's."]
+        return [
+            (
+                "This bundle was built without verification: only a few vectors of each variant "
+                "were compared with the original's."
+            )
+        ]
     sizes = {file.path: file.bytes for file in manifest.files}
     rows = []
     for judged in report.variants:

@@ -26,7 +26,7 @@ def describe_failure(report: Report, output: Path) -> str:
     sentences = [f"verification failed {' and '.join(what)}; {output} was not written"]
     if of_bundle:
         sentences.append(f"Bundle: {_gates(of_bundle)}")
-        sentences += [gate.advice for gate in of_bundle if gate.advice][:1]
+        sentences += [f"Advice: {gate.advice}" for gate in of_bundle if gate.advice][:1]
     sentences += [
         f"{variant.name}: {_gates([gate for gate in variant.gates if not gate.passed])}"
         for variant in failed
@@ -41,12 +41,14 @@ def describe_failure(report: Report, output: Path) -> str:
 
 
 def _gates(gates: Sequence[GateResult]) -> str:
-    return "; ".join(
-        f"{gate.name} is {gate.figure:.6g}, must be {gate.comparison} {gate.threshold:g}"
-        + (f" (worst: {gate.worst!r})" if gate.worst else "")
-        + (f" ({gate.detail})" if gate.detail and not gate.worst else "")
-        for gate in gates
-    )
+    return "; ".join(map(_gate, gates))
+
+
+def _gate(gate: GateResult) -> str:
+    notes = [f"worst: {gate.worst!r}"] if gate.worst else []
+    notes += [gate.detail] if gate.detail else []
+    figure = f"{gate.name} is {gate.figure:.6g}, must be {gate.comparison} {gate.threshold:g}"
+    return f"{figure} ({'; '.join(notes)})" if notes else figure
 
 
 def _processor(report: Report) -> str:

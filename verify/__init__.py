@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from minilm.verify.comparison import Comparison, compare
     from minilm.verify.foreign import open_foreign, verify_foreign
     from minilm.verify.policy import BUILT_IN, Policy, PolicyError, load_policy
+    from minilm.verify.quick import verify_quickly
     from minilm.verify.reference.baseline import (
         RejectedReference,
         load_original,
@@ -70,6 +71,7 @@ _HOMES: Final = {
     "resolve_reference": "reference.baseline",
     "verify_bundle": "bundle",
     "verify_foreign": "foreign",
+    "verify_quickly": "quick",
     "write_reports": "reports.files",
 }
 
@@ -106,6 +108,7 @@ __all__ = [
     "resolve_reference",
     "verify_bundle",
     "verify_foreign",
+    "verify_quickly",
     "write_reports",
 ]
 

@@ -45,7 +45,7 @@ def command(  # noqa: PLR0913 - one parameter an option
         Path | None, typer.Option("--cache-dir", help="Where finished stages are kept.")
     ] = None,
     no_verify: Annotated[
-        bool, typer.Option("--no-verify", help="Leave out the comparison with PyTorch.")
+        bool, typer.Option("--no-verify", help="Run only the cheap gates, in seconds.")
     ] = False,
     as_json: JsonOption = False,
 ) -> None:

@@ -14,11 +14,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from minilm.convert import resolve
 from minilm.pipeline import BuildOptions, build
 from minilm.pipeline import output as output_module
 from minilm.runtime import load
 from minilm.runtime.errors import BuildFailed, GateFailed, SourceError, UsageError
 from minilm.runtime.manifest import VARIANTS, FileEntry, Manifest, read
+from minilm.verify.reference.corpus import corpus_texts
 
 from tests.support.tiny_model import DIMENSION, MAX_TOKENS, write_tiny_model
 
@@ -155,7 +157,7 @@ def test_second_build_reuses_stages(
     reused = {stage.name for stage in build(options).stages if stage.reused}
     assert reused == {"export", *VARIANTS}
     assert contents(tmp_path / "bundle") == contents(tiny_bundle)
-    calibrated = replace(options, calibration=tuple(f"text {n}" for n in range(40)))
+    calibrated = replace(options, calibration=corpus_texts()[:200])
     reused = {stage.name for stage in build(calibrated).stages if stage.reused}
     assert reused == {"export", "cpu/fp32", "openvino/bf16", "cuda/fp16"}
 
@@ -188,9 +190,10 @@ def test_each_file_is_hashed_once_and_the_manifest_written_twice(
     assert written == [len(summary.files) - 1, len(summary.files)]
 
 
+@pytest.mark.parametrize("verified", [True, False])
 def test_failed_gate_keeps_what_stood_there(
-    tiny_bundle: Path, tiny_model: Path, tiny_cache: Path, tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    tiny_bundle: Path, tiny_model: Path, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch, *, verified: bool,
 ) -> None:  # fmt: skip
     """A quantizer that ruins every weight is caught by the gate, by name."""
     from minilm.optimize import rounding
@@ -205,14 +208,37 @@ def test_failed_gate_keeps_what_stood_there(
 
     monkeypatch.setattr(cpu, "gptq", ruin)
     options = BuildOptions(
-        model=str(tiny_model), output=output, cache_dir=tmp_path / "cache", variants=("cpu/int8",)
+        model=str(tiny_model),
+        output=output,
+        cache_dir=tmp_path / "cache",
+        variants=("cpu/int8",),
+        verify=verified,
     )
     with pytest.raises(
-        GateFailed, match=r"for 1 of 1 variants; .*\. cpu/int8: cosine-mean is .*, must be >= 0\.99"
+        GateFailed,
+        match=r"for 1 of 1 variants; .*\. cpu/int8: .*cosine-min is .*, must be >= 0\.99",
     ) as caught:
         build(options)
     assert caught.value.exit_code == 1
     assert contents(output) == before
+
+
+def test_wrong_facts_fail_without_verification(
+    tiny_model: Path, tiny_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = resolve(str(tiny_model))
+    wrong = replace(source, config=replace(source.config, max_tokens=MAX_TOKENS // 2))
+    monkeypatch.setattr("minilm.convert.resolve", lambda _: wrong)
+    options = BuildOptions(
+        model=str(tiny_model),
+        output=tmp_path / "bundle",
+        cache_dir=tiny_cache,
+        variants=("cpu/fp32",),
+        verify=False,
+    )
+    with pytest.raises(GateFailed, match=r"facts is 1, must be == 0 \(.*; max_tokens: 32 in the"):
+        build(options)
+    assert not options.output.exists()
 
 
 def test_output_of_something_else_is_refused_at_once(

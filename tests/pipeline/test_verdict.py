@@ -21,7 +21,8 @@ FACTS = GateResult(
     comparison="==",
     meaning="",
     detail="max_tokens: 128 in the manifest, 256 of the original",
-    advice="Build again from the original.",
+    worst="max_tokens",
+    advice="build again from the original",
 )
 
 
@@ -76,8 +77,9 @@ def test_bundle_as_a_whole() -> None:
     message = describe_failure(report(variant("a/b", PASSED), gates=(FACTS,)), OUTPUT)
     assert message == (
         "verification failed for the bundle as a whole; artifacts/model was not written. "
-        "Bundle: facts is 1, must be == 0 (max_tokens: 128 in the manifest, 256 of the original). "
-        "Build again from the original. Processor: AMD EPYC 7B13 (avx2 fma)"
+        "Bundle: facts is 1, must be == 0 (worst: 'max_tokens'; max_tokens: 128 in the manifest, "
+        "256 of the original). Advice: build again from the original. "
+        "Processor: AMD EPYC 7B13 (avx2 fma)"
     )
 
 
