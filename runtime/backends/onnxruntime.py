@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from minilm.runtime.backends import BACKENDS, CPU_PROVIDER, Session, SessionOptions
 from minilm.runtime.backends.batch import TokenBatch, Vectors, rows_of_equal_length
+from minilm.runtime.backends.external_data import external_files
 from minilm.runtime.errors import BackendUnavailable, InvalidArtifact
 from minilm.runtime.hardware.cuda import PROVIDER as CUDA_PROVIDER
 from minilm.runtime.manifest import Variant
@@ -35,9 +36,28 @@ def open_session(variant: Variant, files: Mapping[str, bytes], options: SessionO
 
     Raises:
         BackendUnavailable: ONNX Runtime has no such provider, or did not take the graph to it.
-        InvalidArtifact: ONNX Runtime cannot read the graph.
+        InvalidArtifact: ONNX Runtime cannot read the graph, or the graph keeps weights elsewhere.
     """
-    return _OnnxSession(variant, files[variant.files[0]], options)
+    graph = files[variant.files[0]]
+    _refuse_external_data(variant.files[0], graph)
+    return _OnnxSession(variant, graph, options)
+
+
+def _refuse_external_data(name: str, graph: bytes) -> None:
+    """ONNX Runtime would read such a file from the working directory: no manifest covers it.
+
+    Raises:
+        InvalidArtifact: The graph keeps tensors in other files, or is no ONNX model.
+    """
+    try:
+        paths = external_files(graph)
+    except ValueError as error:
+        raise InvalidArtifact(f"cannot read {name}: not an ONNX model: {error}") from error
+    if paths:
+        raise InvalidArtifact(
+            f"{name} keeps weights in {', '.join(map(repr, paths))}: a bundle's graph is one file "
+            "that holds them all; build the bundle again"
+        )
 
 
 class _OnnxSession:

@@ -181,6 +181,50 @@ def test_bad_configurations(directory: Path, fault: Callable[[Path], None], mess
     assert e.value.exit_code == 3
 
 
+def with_weights_outside(directory: Path, location: str) -> Path:
+    path = directory / "onnx/model.onnx"
+    model = onnx.load(str(path))
+    onnx.save(model, str(path), save_as_external_data=True, location="w", size_threshold=1024)
+    model = onnx.load(str(path), load_external_data=False)
+    for tensor in model.graph.initializer:
+        for entry in tensor.external_data:
+            if entry.key == "location":
+                entry.value = location
+    onnx.save(model, str(path))
+    return path.with_name("w")
+
+
+def test_weights_in_the_graphs_own_folder_count(directory: Path, reference: Reference) -> None:
+    whole = (directory / "onnx/model.onnx").stat().st_size
+    weights = with_weights_outside(directory, "sub/any.name")
+    weights.parent.joinpath("sub").mkdir()
+    weights.rename(weights.parent / "sub/any.name")
+    candidate = ForeignCandidate(directory, "onnx/model.onnx")
+    assert candidate.files[1:] == [directory / "onnx/sub/any.name"]
+    assert sum(path.stat().st_size for path in candidate.files) == pytest.approx(whole, rel=0.01)
+    assert verify(directory, reference).passed
+
+
+@pytest.mark.parametrize(
+    ("location", "message"),
+    [
+        ("../w", r"keeps weights in '\.\./w': expected a file in its own folder"),
+        ("sub/../../w", "expected a file in its own folder"),
+        ("/etc/hostname", "expected a file in its own folder"),
+        ("C:\\w", "expected a file in its own folder"),
+        ("*/_ORT_MEM_ADDR_/*", "expected a file in its own folder"),
+        ("absent", "keeps weights in 'absent', which is not in "),
+    ],
+)
+def test_weights_outside_the_graphs_folder_are_refused(
+    directory: Path, location: str, message: str
+) -> None:
+    with_weights_outside(directory, location).rename(directory / "w")
+    with pytest.raises(InvalidArtifact, match=message) as e:
+        ForeignCandidate(directory, "onnx/model.onnx")
+    assert e.value.exit_code == 3
+
+
 def test_the_limit_is_looked_for_where_sentence_transformers_does(directory: Path) -> None:
     assert ForeignCandidate(directory, "onnx/model.onnx").limit == 256
     (directory / "sentence_bert_config.json").unlink()

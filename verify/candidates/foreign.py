@@ -1,10 +1,11 @@
 """A graph of a directory in the Hugging Face layout, run as it stands."""
 
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Final
 
 import numpy as np
+from minilm.runtime.backends.external_data import external_files
 from minilm.runtime.errors import BackendUnavailable, InvalidArtifact
 from minilm.runtime.hardware.cpu import available_cores
 from minilm.runtime.manifest import Variant
@@ -79,12 +80,12 @@ class ForeignCandidate:
                 f"the library that reads {path.name} is not installed: "
                 'pip install "minilm-toolkit[build]"'
             )
+        self.files = [path, *_weights_of(path)]
         self._info = read_graph_info(path)
         self.name = file
         self.kind = (
             f"{'cpu' if path.suffix == '.onnx' else 'openvino'}/{_precision(self._info.precisions)}"
         )
-        self.files = [path, *_weights_of(path)]
         ours = threads or available_cores()[0]
         self.thread_counts = (ours, 2 if ours == 1 else 1)
         self.pooling = hf_config.pooling(directory)
@@ -137,5 +138,32 @@ def _precision(precisions: MatMulPrecisions) -> str:
 
 
 def _weights_of(path: Path) -> list[Path]:
-    beside = [path.with_suffix(".bin"), path.with_name(f"{path.name}_data")]
-    return [other for other in beside if other.is_file()]
+    """Files beside a graph's own that hold its weights.
+
+    Raises:
+        InvalidArtifact: The graph cannot be read, or keeps weights outside its own folder.
+    """
+    if path.suffix != ".onnx":
+        weights = path.with_suffix(".bin")
+        return [weights] if weights.is_file() else []
+    try:
+        names = external_files(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise InvalidArtifact(f"cannot read {path}: {error}") from error
+    return [_beside(path, name) for name in names]
+
+
+def _beside(path: Path, name: str) -> Path:
+    """The file that a graph names, as ONNX Runtime finds it: relative to the graph.
+
+    The path may lead into a folder below, and through links, as in the Hub's cache.
+    """
+    parts = PurePosixPath(name).parts
+    inside = parts and not name.startswith("/") and not {"..", "*"} & {*parts}
+    if not inside or any(character in name for character in "\\:\0"):
+        raise InvalidArtifact(
+            f"{path} keeps weights in {name!r}: expected a file in its own folder, {path.parent}"
+        )
+    if not (path.parent / name).is_file():
+        raise InvalidArtifact(f"{path} keeps weights in {name!r}, which is not in {path.parent}")
+    return path.parent / name
