@@ -5,8 +5,9 @@
   it counts are on disk: their number and bytes, a hash of their texts, the settings of the vectors.
 
 A process may die between any two instructions. The next one truncates `OUT.part` to the bytes that
-the checkpoint counts, reads the input from its beginning, compares the hash of its first texts, and
-continues behind them: only rows behind the checkpoint are computed again, none is there twice.
+the checkpoint counts and compares their hash, reads the input from its beginning, compares the hash
+of its first records, and continues behind them: only rows behind the checkpoint are computed again,
+none is there twice.
 The rest of the input may have changed, and a stream may be sent again. Blocks begin where they
 would have begun, so that a batch has the same neighbours; where a batch decides its own bits, so
 does the file.
@@ -22,18 +23,21 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
+from minilm.bulk.part_file import RESUME, open_locked, read_note, release_name, write_note
+from minilm.bulk.records import Record
 from minilm.runtime import EncodeReport
 from minilm.runtime.errors import UsageError
 
 if TYPE_CHECKING:
-    from minilm.bulk.writers import Block, VectorWriter
+    from minilm.bulk.records import Block
+    from minilm.bulk.writers import VectorWriter
 
 __all__ = ["ResumableOutput", "resumable_output"]
 
 _CHECKPOINT_EVERY_SECONDS: Final = 1.0
-_OPTION: Final = "--resume"
+_READ_BYTES: Final = 1 << 20
 _START_OVER: Final = "start over with --no-resume"
 
 
@@ -44,13 +48,15 @@ class Checkpoint:
     Attributes:
         rows: number of whole rows.
         bytes: length of the part file that holds them.
-        texts_sha256: hash of their texts.
+        part_sha256: hash of these bytes.
+        texts_sha256: hash of their records.
         report: counts of their texts.
         recipe: settings that shape the vectors, by name.
     """
 
     rows: int = 0
     bytes: int = 0
+    part_sha256: str = ""
     texts_sha256: str = field(default_factory=lambda: hashlib.sha256().hexdigest())
     report: EncodeReport = field(default_factory=EncodeReport)
     recipe: Mapping[str, str]
@@ -109,11 +115,13 @@ class ResumableOutput:
     ) -> None:
         self._output = output
         self._part = output.with_name(f"{output.name}.part")
-        self._checkpoint_file = output.with_name(f"{output.name}.part.json")
+        self._note = output.with_name(f"{output.name}.part.json")
         self._writer = writer
         self._on_note = on_note
         self._saved = Checkpoint(recipe=recipe)
         self._texts = hashlib.sha256()
+        self._bytes = hashlib.sha256()
+        self._started = False
         self._before = self.report = EncodeReport()
         self.rows = 0
         self._saved_at = time.monotonic()
@@ -124,31 +132,30 @@ class ResumableOutput:
         Raises:
             UsageError: as `resumable_output`.
         """
-        self._stream, found = _open_locked(self._part)
+        self._stream = open_locked(self._part)
         try:
             # A checkpoint without its part is of a file that was finished since, or deleted.
-            left = resume is not False and found and self._checkpoint_file.exists()
-            saved = self._read() if left else None
+            found = resume is not False and self._part.stat().st_size and self._note.exists()
+            saved = self._read() if found else None
             if saved is not None and saved.rows:
                 self._continue(saved, resume=bool(resume))
             else:
-                self._checkpoint_file.unlink(missing_ok=True)
+                self._note.unlink(missing_ok=True)
                 self._stream.truncate(0)
-                self._stream.write(self._writer.start())
         except BaseException:
             self.close()
             raise
 
-    def rest(self, texts: Iterable[str]) -> Iterator[str]:
-        """Skip the texts whose rows are there, and check that they are the same.
+    def rest(self, records: Iterable[Record]) -> Iterator[Record]:
+        """Skip the records whose rows are there, and check that they are the same.
 
         Raises:
             UsageError: they are not.
         """
-        stream = iter(texts)
+        stream = iter(records)
         count = 0
-        for text in islice(stream, self.rows):
-            self._digest(text)
+        for record in islice(stream, self.rows):
+            self._digest(record)
             count += 1
         if count < self.rows:
             found = f"the input has {count} texts"
@@ -158,41 +165,45 @@ class ResumableOutput:
             return stream
         raise _refused(f"{self._part} has the rows of {self.rows} texts, and {found}")
 
-    def add(self, texts: Sequence[str], block: "Block", report: EncodeReport) -> None:
+    def add(self, records: Sequence[Record], block: "Block", report: EncodeReport) -> None:
         """Append rows.
 
         Args:
-            texts: k texts.
-            block: their vectors, float32 (k, dimension).
+            records: k records.
+            block: vectors of their texts, float32 (k, dimension).
             report: counts of all texts since the output was opened.
         """
-        self._stream.write(self._writer.rows(texts, block))
-        for text in texts:
-            self._digest(text)
-        self.rows += len(texts)
+        self._start(records)
+        self._write(self._writer.rows(records, block))
+        for record in records:
+            self._digest(record)
+        self.rows += len(records)
         self.report = self._before + report
         if time.monotonic() - self._saved_at >= _CHECKPOINT_EVERY_SECONDS:
             self._save()
 
     def finish(self) -> None:
         """Complete the file and rename it to its name."""
+        self._start(())
         self._save()
         whole = self._writer.finish(self._part, self._stream, self.rows)
         self._flush()
         if os.name == "nt":  # where no open file can be renamed
             self._stream.close()
         whole.replace(self._output)
-        if whole != self._part:
-            self._part.unlink()
-        self._checkpoint_file.unlink()
+        if whole == self._part:
+            release_name(self._part, self._note)
+        else:  # the part goes last: until then, its lock keeps other processes out
+            self._note.unlink(missing_ok=True)
+            self._part.unlink(missing_ok=True)
 
     def give_up(self) -> None:
         """Keep the saved rows for a later run, and say so; without any, leave nothing."""
         if self._saved.rows == 0:
-            self._checkpoint_file.unlink(missing_ok=True)
+            self._note.unlink(missing_ok=True)
             self._part.unlink(missing_ok=True)
             return
-        self._on_note(f"{self._saved.rows} rows are safe in {self._part}: go on with {_OPTION}")
+        self._on_note(f"{self._saved.rows} rows are safe in {self._part}: go on with {RESUME}")
 
     def close(self) -> None:
         """Close the file and release its lock."""
@@ -204,7 +215,7 @@ class ResumableOutput:
         if not resume:
             raise _refused(
                 f"{self._part} holds {saved.rows} rows of a run that did not finish: go on with "
-                f"{_OPTION}, or {_START_OVER}"
+                f"{RESUME}, or {_START_OVER}"
             )
         for name, value in self._saved.recipe.items():
             if (was := saved.recipe.get(name)) != value:
@@ -215,77 +226,66 @@ class ResumableOutput:
         size = self._part.stat().st_size
         if size < saved.bytes:
             raise _refused(
-                f"{self._part} has {size} bytes, {self._checkpoint_file.name} says {saved.bytes}: "
+                f"{self._part} has {size} bytes, {self._note.name} says {saved.bytes}: "
                 f"{_START_OVER}"
             )
         self._stream.truncate(saved.bytes)
-        self._stream.seek(saved.bytes)
-        self._saved, self.rows = saved, saved.rows
+        self._writer.resume(self._part, self._stream)
+        self._check_bytes(saved)
+        self._saved, self.rows, self._started = saved, saved.rows, True
         self._before = self.report = saved.report
+
+    def _check_bytes(self, saved: Checkpoint) -> None:
+        """Hash what is there; the stream is at its end afterwards."""
+        self._stream.seek(0)
+        while block := self._stream.read(_READ_BYTES):
+            self._bytes.update(block)
+        if self._bytes.hexdigest() != saved.part_sha256:
+            raise _refused(
+                f"{self._part} was altered since a run left it, {self._note.name} has another "
+                f"hash: {_START_OVER}"
+            )
 
     def _read(self) -> Checkpoint:
         try:
-            data: dict[str, Any] = json.loads(self._checkpoint_file.read_text(encoding="utf-8"))
+            data: dict[str, Any] = json.loads(read_note(self._note))
             data["report"] = EncodeReport(**data["report"])
             return Checkpoint(**data)
-        except (ValueError, TypeError, KeyError) as error:
-            raise _refused(
-                f"{self._checkpoint_file} cannot be understood ({error}): {_START_OVER}"
-            ) from error
+        except (ValueError, TypeError, KeyError, OSError, RecursionError) as error:
+            raise _refused(f"{self._note} cannot be understood ({error}): {_START_OVER}") from error
+
+    def _start(self, records: Sequence[Record]) -> None:
+        if not self._started:
+            self._started = True
+            self._write(self._writer.start(records))
+
+    def _write(self, data: bytes) -> None:
+        self._stream.write(data)
+        self._bytes.update(data)
 
     def _save(self) -> None:
         """Flush the rows first, then the checkpoint: it never counts a row that is not on disk."""
         self._flush()
-        self._saved = Checkpoint(
+        saved = Checkpoint(
             rows=self.rows,
             bytes=self._stream.seek(0, os.SEEK_END),
+            part_sha256=self._bytes.hexdigest(),
             texts_sha256=self._texts.hexdigest(),
             report=self.report,
             recipe=self._saved.recipe,
         )
-        new = self._checkpoint_file.with_name(f"{self._checkpoint_file.name}.new")
-        with new.open("w", encoding="utf-8") as stream:
-            stream.write(json.dumps(asdict(self._saved), indent=2) + "\n")
-            stream.flush()
-            os.fsync(stream.fileno())
-        new.replace(self._checkpoint_file)
-        self._saved_at = time.monotonic()
+        write_note(self._note, json.dumps(asdict(saved), indent=2) + "\n")
+        self._saved, self._saved_at = saved, time.monotonic()
 
     def _flush(self) -> None:
         self._stream.flush()
         os.fsync(self._stream.fileno())
 
-    def _digest(self, text: str) -> None:
-        data = text.encode("utf-8", "surrogatepass")
+    def _digest(self, record: Record) -> None:
+        data = record.fingerprint()
         self._texts.update(len(data).to_bytes(8, "little"))  # "ab", "c" is not "a", "bc"
         self._texts.update(data)
 
 
-def _open_locked(part: Path) -> tuple[IO[bytes], bool]:
-    """Open and lock a file, and say whether it was there.
-
-    Raises:
-        UsageError: another process has it.
-    """
-    try:
-        stream, found = part.open("r+b"), True
-    except FileNotFoundError:
-        stream, found = part.open("x+b"), False
-    try:
-        import fcntl
-
-        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        # The lock's last holder may have renamed this very file since it was opened here.
-        ours = part.exists() and os.fstat(stream.fileno()).st_ino == part.stat().st_ino
-    except BlockingIOError:
-        ours = False
-    except (ImportError, OSError):  # Windows, or a file system without locks
-        ours = True
-    if not ours:
-        stream.close()
-        raise _refused(f"another process is writing {part}: wait for it, or choose another name")
-    return stream, found
-
-
 def _refused(message: str) -> UsageError:
-    return UsageError(message, option=_OPTION)
+    return UsageError(message, option=RESUME)

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from minilm.bulk.records import Record
+
 if TYPE_CHECKING:
     import numpy as np
     from minilm.runtime import Encoder
@@ -30,39 +32,39 @@ class Match:
 
 
 def embed_stream(
-    encoder: "Encoder", texts: Iterable[str], *, first: int = 0
-) -> Iterator[tuple[list[str], "NDArray[np.float32]"]]:
+    encoder: "Encoder", records: Iterable[Record], *, first: int = 0
+) -> Iterator[tuple[list[Record], "NDArray[np.float32]"]]:
     """Embed a stream in its order, a block at a time.
 
     Args:
         encoder: a loaded encoder.
-        texts: the stream, read a block at a time.
-        first: position of its first text in the whole input, for messages.
+        records: the stream, read a block at a time.
+        first: position of its first record in the whole input, for messages.
 
     Yields:
-        k texts, and float32 (k, dimension).
+        k records, and float32 (k, dimension).
     """
-    waiting: deque[str] = deque()
+    waiting: deque[Record] = deque()
 
     def recorded() -> Iterator[str]:
-        for text in texts:
-            waiting.append(text)
-            yield text
+        for record in records:
+            waiting.append(record)
+            yield record.text
 
     for block in encoder.iter_encode(recorded(), first=first):
         yield [waiting.popleft() for _ in block], block
 
 
-def top_matches(encoder: "Encoder", query: str, texts: Iterable[str], top: int) -> list[Match]:
+def top_matches(encoder: "Encoder", query: str, records: Iterable[Record], top: int) -> list[Match]:
     """The `top` texts closest to `query`, best first; of equals, the earlier one."""
     vector = encoder.encode([query])
 
     def scored() -> Iterator[Match]:
         number = 0
-        for block_texts, block in embed_stream(encoder, texts):
+        for block_records, block in embed_stream(encoder, records):
             cosines = encoder.similarity(vector, block)[0]
-            for text, cosine in zip(block_texts, cosines.tolist(), strict=True):
+            for record, cosine in zip(block_records, cosines.tolist(), strict=True):
                 number += 1
-                yield Match(cosine=cosine, number=number, text=text)
+                yield Match(cosine=cosine, number=number, text=record.text)
 
     return heapq.nlargest(top, scored(), key=lambda match: (match.cosine, -match.number))

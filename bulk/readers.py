@@ -1,90 +1,191 @@
-"""Read texts from a file or standard input, one at a time."""
+"""Read texts and their records from a file or standard input, in constant memory."""
 
-import json
+import io
 import sys
-from collections.abc import Iterator
+import zlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import Any, Final, Literal, get_args
 
+from minilm.bulk.records import InputCounts, Place, Record, Selection
+from minilm.bulk.text_formats import TEXT_FORMATS, Items
 from minilm.runtime.errors import UsageError
 
-__all__ = ["STDIN", "read_texts"]
+__all__ = ["STDIN", "InputFormat", "RecordSource", "read_records", "read_texts", "records_of"]
 
 STDIN: Final = Path("-")
 """Stands for standard input where a file is expected."""
 
-_JSON_LINES: Final = frozenset({".jsonl", ".ndjson"})
-_PARQUET: Final = ".parquet"
-_BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
+InputFormat = Literal["text", "jsonl", "json", "csv", "tsv", "parquet"]
+
+_SUFFIXES: Final[dict[str, InputFormat]] = {
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".json": "json",
+    ".csv": "csv",
+    ".tsv": "tsv",
+    ".parquet": "parquet",
+}
+_WITH_FIELDS: Final = {"jsonl": "JSON lines", "csv": "CSV", "tsv": "TSV", "parquet": "Parquet"}
+_FOREIGN: Final = frozenset(
+    {
+        *(".arrow", ".avro", ".db", ".docx", ".feather", ".h5", ".npy", ".npz", ".orc", ".pdf"),
+        *(".pkl", ".sqlite", ".xls", ".xlsx"),
+        *(".7z", ".bz2", ".tar", ".tgz", ".xz", ".zip", ".zst"),
+    }
+)
+_MAGIC: Final = {
+    b"\x1f\x8b": "gzip under a name that does not end in .gz",
+    b"PK\x03\x04": "a ZIP archive or an Office document",
+    b"%PDF-": "PDF",
+    b"\xff\xfe": "UTF-16",
+    b"\xfe\xff": "UTF-16",
+}
+"""First bytes of a file to what it holds."""
+_MAGIC_BYTES: Final = max(map(len, _MAGIC))
+
+
+@dataclass
+class RecordSource:
+    """The records of one input; iterate over it once.
+
+    Attributes:
+        name: name of the input, for messages.
+        schema: Arrow schema of the fields that are kept, if the input has one.
+        counts: counts of what has been read so far.
+    """
+
+    name: str
+    selection: Selection
+    counts: InputCounts
+    items: Items
+    schema: Any = None
+
+    def __iter__(self) -> Iterator[Record]:
+        for place, value in self.items:
+            record = self.selection.take(value, place, self.counts)
+            if record is not None:
+                yield record
+
+    def notes(self) -> list[str]:
+        """Sentences about what was read that the user should know."""
+        counts, notes = self.counts, []
+        if not counts.records:
+            notes.append(f"{self.name} holds no text")
+        if counts.blank_lines:
+            notes.append(f"{self.name}: {counts.blank_lines} blank lines became empty texts")
+        if counts.nulls:
+            first = ", ".join(map(str, counts.first_nulls))
+            more = ", …" if counts.nulls > len(counts.first_nulls) else ""
+            notes.append(
+                f"{self.name}: {counts.nulls} records without a text were skipped: {first}{more}"
+            )
+        return notes
+
+
+def read_records(
+    source: Path, selection: Selection, input_format: InputFormat | None = None
+) -> RecordSource:
+    """Open an input.
+
+    Args:
+        source: a file of text lines, JSON lines, a JSON array, CSV, TSV or Parquet; all but Parquet
+            may be compressed (.gz). "-" is standard input.
+        selection: rules for what is taken from each record.
+        input_format: format of the input; None to tell it by the suffix, and for standard input by
+            whether a field is named.
+
+    Raises:
+        UsageError: no such file, a format that cannot be read, or no field named where records have
+            fields: at once. Bad content: when it is reached; the message has its place.
+        BackendUnavailable: a Parquet file, and pyarrow is not installed.
+    """
+    name = "standard input" if source == STDIN else str(source)
+    chosen = input_format or _format_of(source, selection)
+    if selection.field is None and chosen in _WITH_FIELDS:
+        if chosen == "parquet":
+            _expect_file(source)
+        else:
+            raise UsageError(
+                f"{name} holds {_WITH_FIELDS[chosen]}: say which field has the text",
+                option="--field",
+            )
+    if selection.field is not None and chosen == "text":
+        raise UsageError(f"{name} holds text lines, which have no fields", option="--field")
+    if source != STDIN:
+        _expect_file(source)
+    counts = InputCounts()
+    if chosen == "parquet":
+        from minilm.bulk.parquet_reader import open_parquet
+
+        if source == STDIN:
+            raise UsageError("Parquet cannot be read from standard input", option="--format")
+        items, schema = open_parquet(source, selection)
+        return RecordSource(name, selection, counts, items, schema)
+    return RecordSource(name, selection, counts, _read(source, name, chosen, counts))
+
+
+def records_of(texts: Iterable[str], name: str = "arguments") -> RecordSource:
+    """Texts that are at hand as a source of records."""
+    items = ((Place(name, "text", number), text) for number, text in enumerate(texts, start=1))
+    return RecordSource(name, Selection(), InputCounts(), items)
 
 
 def read_texts(source: Path, field: str | None = None) -> Iterator[str]:
-    """The texts of a file, in constant memory.
-
-    Args:
-        source: UTF-8 file of text lines, or of JSON lines if `field` is given, or a Parquet file;
-            "-" is stdin.
-        field: of each JSON object that holds the text, or column of the Parquet file.
-
-    Raises:
-        UsageError: no such file, or JSON lines without a field: at once. Not UTF-8, not
-            JSON or no such field: when that line is reached; the message has its number. For
-            Parquet as `minilm.bulk.parquet.texts_of_column`.
-        BackendUnavailable: a Parquet file, and pyarrow is not installed.
-    """
-    if source != STDIN:
-        if source.is_dir() or not source.exists():  # a pipe or a device is as good as a file
-            found = "a directory" if source.is_dir() else "nothing"
-            raise UsageError(f"no file {source}: found {found}", option="--input")
-        if field is None and source.suffix in _JSON_LINES:
-            raise UsageError(
-                f"{source} holds JSON lines: say which field has the text", option="--field"
-            )
-        if source.suffix == _PARQUET:
-            from minilm.bulk.parquet import texts_of_column
-
-            return texts_of_column(source, field)
-    return _lines(source, field)
+    """The texts of an input, without other fields; as `read_records`."""
+    return (record.text for record in read_records(source, Selection(field=field)))
 
 
-def _lines(source: Path, field: str | None) -> Iterator[str]:
+def _format_of(source: Path, selection: Selection) -> InputFormat:
     if source == STDIN:
-        yield from _parse(sys.stdin.buffer, "standard input", field)
-    else:
+        return "text" if selection.field is None else "jsonl"
+    suffixes = [suffix.lower() for suffix in source.suffixes]
+    last = suffixes[-1] if suffixes else ""
+    if last == ".gz":
+        last = suffixes[-2] if len(suffixes) > 1 else ""
+        if last == ".parquet" or last in _FOREIGN:
+            raise UsageError(f"{source}: decompress it first", option="--input")
+    if last in _FOREIGN:
+        known = ", ".join(_SUFFIXES)
+        raise UsageError(
+            f"{source}: {last} cannot be read; convert it to one of {known} or text lines, or say "
+            f"what it holds with --format ({', '.join(get_args(InputFormat))})",
+            option="--input",
+        )
+    return _SUFFIXES.get(last, "text" if selection.field is None else "jsonl")
+
+
+def _expect_file(source: Path) -> None:
+    if source.is_dir() or not source.exists():  # a pipe or a device is as good as a file
+        found = "a directory" if source.is_dir() else "nothing"
+        raise UsageError(f"no file {source}: found {found}", option="--input")
+
+
+def _read(source: Path, name: str, chosen: InputFormat, counts: InputCounts) -> Items:
+    if source == STDIN:
+        yield from _parse(sys.stdin.buffer, name, chosen, counts)
+        return
+    if source.suffix.lower() != ".gz":
         with source.open("rb") as stream:
-            yield from _parse(stream, str(source), field)
+            yield from _parse(stream, name, chosen, counts)
+        return
+    import gzip
 
-
-def _parse(stream: BinaryIO, name: str, field: str | None) -> Iterator[str]:
-    for number, line in enumerate(stream, start=1):
-        raw = line.removeprefix(_BYTE_ORDER_MARK) if number == 1 else line
-        if not raw:  # the mark was all there is
-            return
+    with gzip.open(source, "rb") as stream:
         try:
-            text = raw.removesuffix(b"\n").removesuffix(b"\r").decode("utf-8")
-        except UnicodeDecodeError as error:
-            raise _bad_line(
-                name, number, f"not UTF-8: {error.reason} at byte {error.start}"
-            ) from None
-        if field is None:
-            yield text
-        elif text.strip():  # a blank line between JSON lines holds no record
-            yield _field(text, field, name, number)
+            yield from _parse(stream, name, chosen, counts)
+        except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+            raise UsageError(
+                f"{name} is not gzip, or cut short: {error}", option="--input"
+            ) from error
 
 
-def _field(text: str, field: str, name: str, number: int) -> str:
-    try:
-        record = json.loads(text)
-    except ValueError as error:
-        raise _bad_line(name, number, f"not JSON: {error}") from None
-    if not isinstance(record, dict) or field not in record:
-        has = ", ".join(record) if isinstance(record, dict) else type(record).__name__
-        raise _bad_line(name, number, f"no field {field!r}; it has: {has or 'none'}")
-    value = record[field]
-    if not isinstance(value, str):
-        raise _bad_line(name, number, f"field {field!r} is {type(value).__name__}, not a string")
-    return value
-
-
-def _bad_line(name: str, number: int, what: str) -> UsageError:
-    return UsageError(f"{name}, line {number}: {what}", option="--input")
+def _parse(stream: Any, name: str, chosen: InputFormat, counts: InputCounts) -> Items:
+    if not hasattr(stream, "peek"):  # a stream that stands in for standard input
+        stream = io.BufferedReader(stream)
+    head: bytes = stream.peek(_MAGIC_BYTES)[:_MAGIC_BYTES]
+    for magic, kind in _MAGIC.items():
+        if head.startswith(magic):
+            raise UsageError(f"{name} holds {kind}, expected text in UTF-8", option="--input")
+    yield from TEXT_FORMATS[chosen](stream, name, counts)

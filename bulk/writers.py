@@ -3,40 +3,38 @@
 A writer only appends, so that a file cut off behind a block is a valid beginning.
 """
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final, Protocol
 
-from minilm.runtime.extras import require_extra
+from minilm.bulk.records import Record, to_json
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    Block = NDArray[np.float32]
+    from minilm.bulk.records import Block
 
 __all__ = ["WRITERS", "VectorWriter"]
 
-_GROUP_ROWS: Final = 16_384
-_GROUP_BYTES: Final = 32_000_000
-"""A row group of a Parquet file ends behind the batch that reaches one of the two: 384 floats and a
-text a row make some 30 MB, which a reader holds at a time."""
-
 
 class VectorWriter(Protocol):
-    """Rows of texts and vectors as bytes of one file format."""
+    """Rows of records and vectors as bytes of one file format."""
 
-    def start(self) -> bytes:
-        """Bytes at the beginning of a file."""
+    def start(self, records: Sequence[Record]) -> bytes:
+        """Bytes at the beginning of a file, for which the first rows are shown."""
         ...
 
-    def rows(self, texts: Sequence[str], block: "Block") -> bytes:
+    def resume(self, part: Path, stream: IO[bytes]) -> None:
+        """Prepare for more rows behind those of `part`, in place of `start`.
+
+        The bytes of `part` are afterwards what `start` and `rows` gave, whatever `finish` did.
+        """
+        ...
+
+    def rows(self, records: Sequence[Record], block: "Block") -> bytes:
         """Bytes of one block of rows.
 
         Args:
-            texts: the block's texts, k of them.
-            block: their vectors, float32 (k, dimension).
+            records: the block's records, k of them.
+            block: vectors of their texts, float32 (k, dimension).
         """
         ...
 
@@ -61,13 +59,17 @@ class _NpyWriter:
     numpy/lib/_format_impl.py), so the header is written twice, to the same length.
     """
 
-    def __init__(self, dimension: int) -> None:
+    def __init__(self, dimension: int, schema: Any = None) -> None:  # noqa: ARG002 - as the others
         self._dimension = dimension
 
-    def start(self) -> bytes:
+    def start(self, records: Sequence[Record]) -> bytes:  # noqa: ARG002 - the protocol's
         return self._header(0)
 
-    def rows(self, texts: Sequence[str], block: "Block") -> bytes:  # noqa: ARG002 - the protocol's
+    def resume(self, part: Path, stream: IO[bytes]) -> None:  # noqa: ARG002 - as above
+        stream.seek(0)
+        stream.write(self._header(0))
+
+    def rows(self, records: Sequence[Record], block: "Block") -> bytes:  # noqa: ARG002 - as above
         return block.astype("<f4", copy=False).tobytes()
 
     def finish(self, part: Path, stream: IO[bytes], rows: int) -> Path:
@@ -87,88 +89,48 @@ class _NpyWriter:
 
 
 class _JsonLinesWriter:
-    """A line for each text: {"text": …, "embedding": […]}, with the digits that float32 needs."""
+    """A line for each record: {"text": …, other fields, "embedding": […]}.
 
-    def __init__(self, dimension: int) -> None:
+    Numbers of the embedding have the digits that float32 needs.
+    """
+
+    def __init__(self, dimension: int, schema: Any = None) -> None:  # noqa: ARG002 - as the others
         self._numbers = ", ".join(["%.9g"] * dimension)  # 9 digits give a float32 back exactly
 
-    def start(self) -> bytes:
+    def start(self, records: Sequence[Record]) -> bytes:  # noqa: ARG002 - the protocol's
         return b""
 
-    def rows(self, texts: Sequence[str], block: "Block") -> bytes:
-        import json
+    def resume(self, part: Path, stream: IO[bytes]) -> None:
+        pass
 
+    def rows(self, records: Sequence[Record], block: "Block") -> bytes:
         return "".join(
-            f'{{"text": {json.dumps(text)}, "embedding": [{self._numbers % tuple(vector)}]}}\n'
-            for text, vector in zip(texts, block.tolist(), strict=True)
+            f'{_opened(record)}, "embedding": [{self._numbers % tuple(vector)}]}}\n'
+            for record, vector in zip(records, block.tolist(), strict=True)
         ).encode("ascii")
 
     def finish(self, part: Path, stream: IO[bytes], rows: int) -> Path:  # noqa: ARG002 - as above
         return part
 
 
-class _ParquetWriter:
-    """Columns `text`, a string, and `embedding`, a list of float32.
-
-    A Parquet file cannot be appended to: its footer, at the end, says where everything is. Until
-    the last row is there, rows are kept as a stream of Arrow, which can; it is turned into Parquet
-    at the end, and takes as much room as that once more until then.
-    """
-
-    def __init__(self, dimension: int) -> None:
-        with require_extra("parquet", "Writing Parquet"):
-            import pyarrow as pa
-            import pyarrow.parquet
-        self._arrow: Any = pa
-        self._parquet: Any = pyarrow.parquet
-        self._dimension = dimension
-        self._schema = pa.schema(
-            [
-                pa.field("text", pa.string(), nullable=False),
-                pa.field("embedding", pa.list_(pa.float32(), dimension), nullable=False),
-            ]
-        )
-
-    def start(self) -> bytes:
-        return bytes(self._schema.serialize())
-
-    def rows(self, texts: Sequence[str], block: "Block") -> bytes:
-        pa = self._arrow
-        numbers = pa.array(block.astype("<f4", copy=False).ravel())
-        columns = [
-            pa.array(texts, pa.string()),
-            pa.FixedSizeListArray.from_arrays(numbers, self._dimension),
-        ]
-        return bytes(pa.record_batch(columns, schema=self._schema).serialize())
-
-    def finish(self, part: Path, stream: IO[bytes], rows: int) -> Path:  # noqa: ARG002 - as above
-        whole = part.with_name(f"{part.name}.whole")
-        pa, group, size = self._arrow, [], 0
-        with (
-            pa.OSFile(str(part)) as source,
-            pa.ipc.open_stream(source) as batches,
-            whole.open("wb") as target,
-        ):
-            # No two vectors share a number: a dictionary of them would only be thrown away.
-            with self._parquet.ParquetWriter(
-                target, self._schema, use_dictionary=["text"]
-            ) as writer:
-                for batch in batches:
-                    group.append(batch)
-                    size += batch.nbytes
-                    if size >= _GROUP_BYTES or sum(map(len, group)) >= _GROUP_ROWS:
-                        writer.write_table(pa.Table.from_batches(group))
-                        group, size = [], 0
-                if group:
-                    writer.write_table(pa.Table.from_batches(group))
-            target.flush()
-            os.fsync(target.fileno())
-        return whole
+def _opened(record: Record) -> str:
+    """The JSON object of a record, without its closing brace."""
+    return to_json({"text": record.text, **record.fields})[:-1]
 
 
-WRITERS: Final[Mapping[str, Callable[[int], VectorWriter]]] = {
+def _parquet(dimension: int, schema: Any = None) -> VectorWriter:
+    from minilm.bulk.parquet_writer import ParquetWriter
+
+    return ParquetWriter(dimension, schema)
+
+
+WRITERS: Final[Mapping[str, "Callable[..., VectorWriter]"]] = {
     ".npy": _NpyWriter,
     ".jsonl": _JsonLinesWriter,
-    ".parquet": _ParquetWriter,
+    ".parquet": _parquet,
 }
-"""File name suffix to writer; a writer is made with the dimension of a vector."""
+"""File name suffix to writer.
+
+A writer is made with the dimension of a vector and the Arrow schema of the fields that are kept,
+None if it is not known before the first rows.
+"""

@@ -4,10 +4,10 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from minilm.bulk.writers import WRITERS
+from minilm.bulk import WRITERS, Record
 
 if TYPE_CHECKING:
-    from minilm.bulk.writers import Block
+    from minilm.bulk.records import Block
     from minilm.runtime import EncodeReport
 
 __all__ = ["ScreenSink"]
@@ -28,18 +28,18 @@ class ScreenSink:
         self.report = EncodeReport()
         self._writer = None if sys.stdout.isatty() else WRITERS[".jsonl"](dimension)
 
-    def rest(self, texts: Iterable[str]) -> Iterator[str]:
-        """All of `texts`: none has a row yet."""
-        return iter(texts)
+    def rest(self, records: Iterable[Record]) -> Iterator[Record]:
+        """All of `records`: none has a row yet."""
+        return iter(records)
 
-    def add(self, texts: Sequence[str], block: "Block", report: "EncodeReport") -> None:
-        """Print rows: k texts, float32 (k, dimension), and the report of this run's texts."""
-        self.rows += len(texts)
+    def add(self, records: Sequence[Record], block: "Block", report: "EncodeReport") -> None:
+        """Print rows: k records, float32 (k, dimension), and the report of this run's texts."""
+        self.rows += len(records)
         self.report = report
         if self._writer is not None:
-            sys.stdout.write(self._writer.rows(texts, block).decode("ascii"))
+            sys.stdout.write(self._writer.rows(records, block).decode("ascii"))
         else:
-            _preview(texts, block)
+            _preview([record.text for record in records], block)
 
 
 def _preview(texts: Sequence[str], block: "Block") -> None:

@@ -1,14 +1,15 @@
 """`toolkit embed`."""
 
 import hashlib
-from collections.abc import Mapping
+import sys
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from minilm.bulk import VectorSink, check_output, embed_stream, open_output
-from minilm.cli.inputs import FieldOption, texts_or_file
+from minilm.bulk import VectorSink, check_output, embed_stream, keeps_fields, open_output
+from minilm.cli.inputs import InputOptions, KeepOption, kept_fields
 from minilm.cli.options import EncoderOptions, flattened
 from minilm.runtime.errors import UsageError
 
@@ -22,15 +23,7 @@ __all__ = ["command"]
 def command(  # noqa: PLR0913 - one parameter an option
     texts: Annotated[list[str] | None, typer.Argument(help="Texts, each its own vector.")] = None,
     *,
-    source: Annotated[
-        Path | None,
-        typer.Option(
-            "--input",
-            "-i",
-            help="File of text lines, JSON lines (with --field) or Parquet (.parquet); - is stdin.",
-        ),
-    ] = None,
-    field: FieldOption = None,
+    keep: KeepOption = None,
     output: Annotated[
         Path | None,
         typer.Option(
@@ -48,6 +41,7 @@ def command(  # noqa: PLR0913 - one parameter an option
             "away. Without either, it is an error if something is left.",
         ),
     ] = None,
+    inputs: InputOptions,
     options: EncoderOptions,
 ) -> None:
     """Turn texts into vectors.
@@ -56,11 +50,14 @@ def command(  # noqa: PLR0913 - one parameter an option
     OUTPUT.part: the same command with --resume goes on behind them, and refuses if its first texts,
     the variant or --on-long are others. From stdin, send the stream again from its start.
 
+    Beside a vector stand the text and the other fields of its record, in .jsonl and .parquet.
+
     \b
     Example:
       toolkit embed "a text" "another"
       toolkit embed --input texts.txt --output vectors.npy
       toolkit embed --input reviews.parquet --column body --output vectors.parquet --resume
+      toolkit embed --input reviews.csv.gz --column body --keep id --output vectors.jsonl
       zcat reviews.jsonl.gz | toolkit embed --input - --field body --output vectors.jsonl
     """
     from minilm.cli.console import counting, note
@@ -69,19 +66,21 @@ def command(  # noqa: PLR0913 - one parameter an option
         check_output(output)
     elif resume is not None:
         raise UsageError("applies to --output only", option="--resume")
-    stream = texts_or_file(texts, source, field)
+    wanted = kept_fields(keep) if _has_fields(output) else ()
+    records = inputs.open(texts or (), keep=wanted)
     with options.load() as encoder:
-        recipe = {"on-long": options.on_long, **_recipe(encoder)}
-        dimension = encoder.manifest.model.dimension
-        with _open(output, dimension, recipe, resume=resume) as sink:
+        recipe = {"on-long": options.on_long, "keep": _keep_name(wanted), **_recipe(encoder)}
+        with _open(output, encoder.dimension, recipe, records.schema, resume=resume) as sink:
             if sink.rows:
                 note(f"{sink.rows} rows were there already")
-            rest = sink.rest(stream)
+            rest = sink.rest(records)
             with counting("texts", sink.rows) as count:
-                for block_texts, block in embed_stream(encoder, rest, first=sink.rows):
-                    sink.add(block_texts, block, encoder.last_report)
-                    count(len(block_texts))
+                for block_records, block in embed_stream(encoder, rest, first=sink.rows):
+                    sink.add(block_records, block, encoder.last_report)
+                    count(len(block_records))
         report = sink.report
+    for sentence in records.notes():
+        note(sentence)
     if report.texts_cut:
         note(
             f"{report.texts_cut} of {report.texts} texts were cut to what the model reads, "
@@ -89,15 +88,29 @@ def command(  # noqa: PLR0913 - one parameter an option
         )
 
 
+def _has_fields(output: Path | None) -> bool:
+    """Whether the output has room for other fields: a preview on a terminal has none."""
+    return not sys.stdout.isatty() if output is None else keeps_fields(output)
+
+
+def _keep_name(keep: Sequence[str] | None) -> str:
+    return "all" if keep is None else ", ".join(keep) or "none"
+
+
 def _open(
-    output: Path | None, dimension: int, recipe: Mapping[str, str], *, resume: bool | None
+    output: Path | None,
+    dimension: int,
+    recipe: Mapping[str, str],
+    schema: object,
+    *,
+    resume: bool | None,
 ) -> AbstractContextManager[VectorSink]:
     from minilm.cli.console import note
     from minilm.cli.screen import ScreenSink
 
     if output is None:
         return nullcontext(ScreenSink(dimension))
-    return open_output(output, dimension, recipe, resume=resume, on_note=note)
+    return open_output(output, dimension, recipe, schema=schema, resume=resume, on_note=note)
 
 
 def _recipe(encoder: "Encoder") -> dict[str, str]:

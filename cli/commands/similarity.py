@@ -1,12 +1,11 @@
 """`toolkit similarity`."""
 
 from dataclasses import asdict
-from pathlib import Path
 from typing import Annotated
 
 import typer
-from minilm.bulk import read_texts, top_matches
-from minilm.cli.inputs import FieldOption
+from minilm.bulk import top_matches
+from minilm.cli.inputs import InputOptions
 from minilm.cli.options import EncoderOptions, JsonOption, flattened
 from minilm.runtime.errors import UsageError
 
@@ -18,13 +17,9 @@ def command(  # noqa: PLR0913 - one parameter an option
     text: Annotated[str, typer.Argument(help="The text, or the query.")],
     other: Annotated[str | None, typer.Argument(help="What to compare it with.")] = None,
     *,
-    source: Annotated[
-        Path | None,
-        typer.Option("--input", "-i", help="Rank the lines of this file instead; - is stdin."),
-    ] = None,
-    field: FieldOption = None,
     top: Annotated[int, typer.Option("--top", min=1, help="How many lines to show.")] = 10,
     as_json: JsonOption = False,
+    inputs: InputOptions,
     options: EncoderOptions,
 ) -> None:
     """Cosine similarity of two texts, or of one and the best lines of a file.
@@ -34,13 +29,15 @@ def command(  # noqa: PLR0913 - one parameter an option
       toolkit similarity "a cat sleeps" "a kitten naps"
       toolkit similarity "battery life" --input reviews.txt --top 5
     """
-    from minilm.cli.console import print_json, print_table
+    from minilm.cli.console import note, print_json, print_table
 
-    if (other is None) == (source is None):
+    if (other is None) == (inputs.source is None):
         raise UsageError("give one more text, or --input FILE: one of the two")
-    candidates = iter([other]) if other is not None else read_texts(source or Path(), field)
+    candidates = inputs.open(() if other is None else [other])
     with options.load() as encoder:
         matches = top_matches(encoder, text, candidates, top)
+    for sentence in candidates.notes():
+        note(sentence)
     if as_json:
         print_json([asdict(match) for match in matches])
     elif other is not None:

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from minilm.bulk import checkpoint as module
 from minilm.bulk.checkpoint import ResumableOutput, resumable_output
+from minilm.bulk.records import Record
 from minilm.bulk.writers import WRITERS
 from minilm.runtime import EncodeReport
 from minilm.runtime.errors import UsageError
@@ -29,12 +30,13 @@ def always_safe(monkeypatch: pytest.MonkeyPatch) -> None:
 def add(rows: ResumableOutput, stop_at: int | None = None, texts: list[str] = TEXTS) -> None:
     """Rows for the texts that have none, two at a time, as an encoder would give them."""
     report = EncodeReport()
-    rest = list(rows.rest(texts))
+    rest = list(rows.rest(map(Record, texts)))
     for start in range(0, len(rest), 2):
         if rows.rows == stop_at:
             raise KeyboardInterrupt
         block = rest[start : start + 2]
-        vectors = np.array([[len(text), int(text.split()[1]), 0.5] for text in block], np.float32)
+        numbers = [(len(record.text), int(record.text.split()[1]), 0.5) for record in block]
+        vectors = np.array(numbers, np.float32)
         report += EncodeReport(texts=len(block), texts_cut=1, tokens_cut=3)
         rows.add(block, vectors, report)
 
@@ -194,6 +196,7 @@ import os, signal, sys
 from pathlib import Path
 from tests.bulk import test_checkpoint as tests
 from minilm.bulk import checkpoint as module
+from minilm.bulk.records import Record
 from minilm.bulk.writers import WRITERS
 module._CHECKPOINT_EVERY_SECONDS = 0
 output = Path(sys.argv[1])
@@ -219,9 +222,9 @@ def die_at(point):
         return wrapped
     for name in ("fsync", "replace", "rename", "unlink", "ftruncate"):
         setattr(os, name, both(getattr(os, name)))
-    kind = WRITERS[output.suffix]
-    def torn(self, texts, block, rows=kind.rows):
-        data = rows(self, texts, block)
+    kind = type(WRITERS[output.suffix](3))
+    def torn(self, records, block, rows=kind.rows):
+        data = rows(self, records, block)
         here(data[: len(data) // 2])
         return data
     kind.rows = torn

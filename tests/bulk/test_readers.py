@@ -64,7 +64,7 @@ def test_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
         (b"fine\n\xff\n", None, "line 2: not UTF-8: invalid start byte at byte 0"),
         (b'{"t": "a"}\nnope\n', "t", "line 2: not JSON: Expecting value"),
         (b'{"a": 1, "b": 2}\n', "t", "line 1: no field 't'; it has: a, b"),
-        (b"[1]\n", "t", "line 1: no field 't'; it has: list"),
+        (b"[1]\n", "t", "line 1: found list, expected a record with field 't'"),
         (b'{"t": 3}\n', "t", "line 1: field 't' is int, not a string"),
     ],
 )
@@ -140,7 +140,10 @@ def test_a_column_that_has_no_texts(tmp_path: Path, field: str | None, message: 
         read_texts(path, field)
     texts = read_texts(path, "text")
     assert [next(texts), next(texts)] == ["a", "b"]
-    with pytest.raises(UsageError, match=r"row 3: column 'text' is null, not a string"):
+    with pytest.raises(
+        UsageError,
+        match=r"row 3: field 'text' is null, not a string: skip such records with --skip-null",
+    ):
         next(texts)
 
 

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
+from minilm.bulk.records import Record
 from minilm.bulk.sinks import check_output, open_output
 from minilm.bulk.writers import WRITERS
 from minilm.runtime import EncodeReport
@@ -31,8 +32,8 @@ BLOCKS = st.lists(
 def write(path: Path, blocks: list[Vectors]) -> None:
     with open_output(path, 3) as sink:
         for block in blocks:
-            texts = [f"text {number}" for number in range(len(block))]
-            sink.add(texts, block, EncodeReport())
+            records = [Record(f"text {number}") for number in range(len(block))]
+            sink.add(records, block, EncodeReport())
 
 
 @given(blocks=BLOCKS)
@@ -92,9 +93,9 @@ def test_parquet_holds_every_row(
 
 
 def test_row_groups_of_parquet_stay_small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("minilm.bulk.writers._GROUP_ROWS", 10)
+    monkeypatch.setattr("minilm.bulk.parquet_writer._GROUP_ROWS", 10)
     write(tmp_path / "rows.parquet", [np.zeros((4, 3), np.float32)] * 7)
-    monkeypatch.setattr("minilm.bulk.writers._GROUP_BYTES", 40)
+    monkeypatch.setattr("minilm.bulk.parquet_writer._GROUP_BYTES", 40)
     write(tmp_path / "bytes.parquet", [np.zeros((4, 3), np.float32)] * 7)
     for name, expected in (("rows", [12, 12, 4]), ("bytes", [4] * 7)):
         found = parquet.ParquetFile(tmp_path / f"{name}.parquet").metadata
@@ -119,7 +120,7 @@ def test_a_failure_leaves_what_stood_there(tmp_path: Path, name: str) -> None:
 
     def fail_after_one_row() -> None:
         with open_output(path, 3) as sink:
-            sink.add(["a"], np.zeros((1, 3), np.float32), EncodeReport())
+            sink.add([Record("a")], np.zeros((1, 3), np.float32), EncodeReport())
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -135,6 +136,7 @@ def test_a_full_disk_is_named_and_left_as_it_was(tmp_path: Path, name: str) -> N
 import resource
 from pathlib import Path
 import numpy as np
+from minilm.bulk.records import Record
 from minilm.bulk.sinks import open_output
 from minilm.runtime import EncodeReport
 resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))
@@ -142,7 +144,7 @@ path = Path({str(tmp_path / name)!r})
 try:
     with open_output(path, 384) as sink:
         for _ in range(100):
-            sink.add(["a text"], np.zeros((1, 384), np.float32), EncodeReport())
+            sink.add([Record("a text")], np.zeros((1, 384), np.float32), EncodeReport())
 except OSError as error:
     assert error.filename == str(path), error
 else:

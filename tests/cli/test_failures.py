@@ -55,7 +55,7 @@ def test_ctrl_c_ends_with_130(monkeypatch: pytest.MonkeyPatch) -> None:
     ("arguments", "message"),
     [
         (["embd"], r"no command 'embd'; there are: build, .*, doctor; see toolkit --help"),
-        (["embed", "--foo"], "no such option: --foo; see toolkit embed --help"),
+        (["embed", "--xyz"], "no such option: --xyz; see toolkit embed --help"),
         (["--foo"], "no such option: --foo; see toolkit --help"),
         (["embed", "a", "--threads", "0"], "--threads: 0 is not in the range x>=1"),
         (["embed", "a", "--precision", "x"], "--precision: 'x' is not one of 'fp32', .*"),
