@@ -107,6 +107,14 @@ class EncoderOptions:
         ),
     ] = "truncate"
 
+    verify: Annotated[
+        Literal["full", "sizes", "none"],
+        typer.Option(
+            "--verify",
+            help="What of the loaded files is compared with the manifest: hashes, sizes.",
+        ),
+    ] = "full"
+
     def load(self) -> "Encoder":
         """Load the encoder.
 
@@ -132,6 +140,7 @@ class EncoderOptions:
             target=self.target,
             precision=self.precision,
             threads=self.threads,
+            verify=self.verify,
             on_long=self.on_long,
         )
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from minilm.runtime.manifest import FileEntry, Variant
+from minilm.runtime.manifest import FileEntry, Variant, parse_variant
 
 __all__ = ["StageOutput"]
 
@@ -44,7 +44,7 @@ class StageOutput:
         data = json.loads(text)
         return cls(
             files=tuple(FileEntry(**entry) for entry in data["files"]),
-            variant=None if data["variant"] is None else Variant.from_data(data["variant"]),
+            variant=None if data["variant"] is None else parse_variant(data["variant"]),
         )
 
 

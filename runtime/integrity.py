@@ -1,57 +1,102 @@
-"""Whether the files of a bundle are those that its manifest lists, before any of them is parsed."""
+"""The files of a bundle compared with its manifest, before any of them is parsed.
+
+A bundle arrives in many ways: copied whole or in part, cloned, from the Hub's cache, mounted file
+by file. So links are followed, but only inside the delivery: the bundle's own directory, and the
+folder into which the link of `manifest.json` leads, if it is one (the Hub's `blobs/`, a Nix store,
+Bazel's files). And a text file whose line ends were converted on the way counts as what it was: the
+bytes that are hashed, and parsed, are those with line feeds alone. No file that git could read
+(`.gitattributes`) is needed for that, and every other tool that converts texts is covered too.
+"""
 
 import hashlib
 import os
 from collections.abc import Collection, Iterator
 from pathlib import Path, PurePosixPath
-from typing import Final, Literal, get_args
+from typing import BinaryIO, Final, Literal, get_args
 
+from minilm.runtime.artifact import FileEntry, Variant
 from minilm.runtime.errors import InvalidArtifact, UsageError
-from minilm.runtime.manifest import MANIFEST_NAME, REPORT_DIR, FileEntry, Manifest
+from minilm.runtime.manifest import MANIFEST_NAME, REPORT_DIR, TOKENIZER_NAME, Manifest
+from minilm.runtime.reading import open_regular, read_at_most
 
-__all__ = ["IntegrityLevel", "check", "check_bytes", "check_level", "check_paths"]
+__all__ = [
+    "IntegrityLevel",
+    "check",
+    "check_level",
+    "check_loadable",
+    "missing_files",
+    "read_file",
+]
 
 IntegrityLevel = Literal["full", "sizes", "none"]
 
 _BLOCK_BYTES: Final = 1 << 20
 _HINT: Final = "build the bundle again, or fetch it again from where it came"
+_TEXT_SUFFIXES: Final = frozenset({"", ".json", ".md", ".txt", ".xml"})
+_HARMLESS_SUFFIXES: Final = frozenset(
+    {".md", ".rst", ".txt", ".pdf", ".html", ".png", ".jpg", ".jpeg", ".gif", ".svg", ".webp"}
+)
+_HARMLESS_NAMES: Final = frozenset({"license", "notice", "thumbs.db", "desktop.ini"})
 
 
 def check(
-    bundle: Path, manifest: Manifest, level: str = "full", *, skip: Collection[str] = ()
-) -> None:
+    bundle: Path,
+    manifest: Manifest,
+    level: str = "full",
+    *,
+    skip: Collection[str] = (),
+    variants: Collection[str] | None = None,
+) -> tuple[str, ...]:
     """Compare the files of `bundle` with its manifest.
 
     Args:
-        bundle: its directory.
-        manifest: what `manifest.read(bundle)` gave.
-        level: "full" hashes every file (some 0.5 s per GB); "sizes" only asks the file system
-            (well under 1 ms), which finds missing, truncated, unlisted and linked files but no
-            altered byte; "none" looks at no file.
-        skip: paths that are not to be hashed, because the caller hashes them itself.
+        bundle: Directory of the bundle.
+        manifest: Manifest of the bundle, as `manifest.read(bundle)` gave it.
+        level: Depth of the comparison. "full" hashes every file (some 0.5 s per GB); "sizes" only
+            asks the file system (well under 1 ms), and finds no altered byte; "none" looks at no
+            file.
+        skip: Paths that are not hashed, because the caller hashes them itself.
+        variants: Names of the variants that have to be there; None for all.
+
+    Returns:
+        Paths of files that the manifest does not list and no runtime reads: notes, pictures. Names
+        that begin with a dot, of files and folders, are passed over.
 
     Raises:
-        UsageError: no such level.
-        InvalidArtifact: names the first file at fault and what is wrong with it.
+        UsageError: No such level.
+        InvalidArtifact: Names the first file at fault and what is wrong with it.
     """
     check_level(level)
-    check_paths(manifest)
     if level == "none":
-        return
-    found = dict(_walk(bundle, bundle))
-    listed = {entry.path: entry for entry in manifest.files}
-    for path in sorted(found.keys() - listed.keys()):
-        raise InvalidArtifact(
-            f"{path} stands in {bundle} but not in its {MANIFEST_NAME}: remove it, or {_HINT}"
-        )
-    for path, entry in listed.items():
-        if path not in found:
-            raise InvalidArtifact(f"{path} is missing from {bundle}: {_HINT}")
-        _check_size(entry, found[path])
-    if level == "full":
-        for path, entry in listed.items():
-            if path not in skip:
-                _check_hash(entry, _hash_of(bundle / path))
+        return ()
+    delivery = _Delivery(bundle)
+    spared = {
+        path
+        for variant in manifest.variants
+        if variants is not None and variant.name not in variants
+        for path in missing_files(bundle, variant)
+    }
+    for entry in manifest.files:
+        if entry.path not in spared:
+            hashed = level == "full" and entry.path not in skip
+            delivery.compare(entry, hashed=hashed)
+    return delivery.unlisted({entry.path for entry in manifest.files})
+
+
+def check_loadable(bundle: Path, manifest: Manifest) -> None:
+    """Compare the sizes of the files that `load` may read: those of the variants that are here.
+
+    Raises:
+        InvalidArtifact: Names the first file at fault and what is wrong with it.
+    """
+    delivery = _Delivery(bundle)
+    loaded = {TOKENIZER_NAME}
+    for variant in manifest.variants:
+        if not missing_files(bundle, variant):
+            loaded.update(variant.files)
+    for entry in manifest.files:
+        if entry.path in loaded:
+            delivery.compare(entry, hashed=False)
 
 
 def check_level(level: str) -> None:
@@ -62,69 +107,161 @@ def check_level(level: str) -> None:
         )
 
 
-def check_paths(manifest: Manifest) -> None:
-    """Refuse a manifest that names files outside its bundle, or names one twice.
+def missing_files(bundle: Path, variant: Variant) -> tuple[str, ...]:
+    """Paths of the variant's files that are not in this copy of the bundle."""
+    return tuple(path for path in variant.files if not os.path.lexists(bundle / path))
+
+
+def read_file(bundle: Path, manifest: Manifest, path: str, level: IntegrityLevel) -> bytes:
+    """Content of a file of a bundle. The bytes that are hashed are those that are returned.
+
+    Args:
+        bundle: Directory of the bundle.
+        manifest: Manifest of the bundle.
+        path: Path of the file in the manifest.
+        level: Depth of the comparison, as in `check`.
 
     Raises:
-        InvalidArtifact: an unsafe or repeated path, or a variant's file that is not listed.
+        InvalidArtifact: Not listed, missing, no regular file, of another size or hash.
     """
-    seen: set[str] = set()
-    for entry in manifest.files:
-        path = entry.path
-        pure = PurePosixPath(path)
-        unsafe = (
-            path in {"", "."}
-            or pure.is_absolute()
-            or ".." in pure.parts
-            or "\\" in path
-            or ":" in path
-            or "\0" in path
-            or pure.as_posix() != path
-        )
-        if unsafe or path == MANIFEST_NAME:
-            raise InvalidArtifact(f"{MANIFEST_NAME} lists {path!r}: not a path inside a bundle")
-        if path in seen:
-            raise InvalidArtifact(f"{MANIFEST_NAME} lists {path!r} twice")
-        seen.add(path)
-    for variant in manifest.variants:
-        for path in variant.files:
-            if path not in seen:
+    entry = next((entry for entry in manifest.files if entry.path == path), None)
+    if entry is None:
+        raise InvalidArtifact(f"the bundle has no {path}: its manifest does not list it")
+    return _Delivery(bundle).read(entry, level)
+
+
+class _Delivery:
+    """A bundle's directory, and the folder that its manifest is linked from, if it is."""
+
+    def __init__(self, bundle: Path) -> None:
+        self._bundle = bundle
+        folders = [bundle]
+        manifest = bundle / MANIFEST_NAME
+        if manifest.is_symlink():
+            folders.append(Path(os.path.realpath(manifest)).parent)
+        self._roots = tuple(Path(os.path.realpath(folder)) for folder in folders)
+
+    def read(self, entry: FileEntry, level: IntegrityLevel) -> bytes:
+        """Content of a file."""
+        stream, size = self._open(entry, anywhere=level == "none")
+        with stream:
+            if level == "none":
+                return _read(stream, entry, size)
+            _check_size(entry, size)
+            data = _read(stream, entry, size)
+        data = _with_line_feeds(entry, data)
+        if level == "full":
+            _check_hash(entry, hashlib.sha256(data).hexdigest())
+        return data
+
+    def compare(self, entry: FileEntry, *, hashed: bool) -> None:
+        """Compare a file with its entry: its size, and its hash if so wanted."""
+        stream, size = self._open(entry)
+        with stream:
+            _check_size(entry, size)
+            if size != entry.bytes:
+                data = _with_line_feeds(entry, _read(stream, entry, size))
+                sha256 = hashlib.sha256(data).hexdigest()
+            elif hashed:
+                sha256 = _hash_of(stream, entry)
+            else:
+                return
+        _check_hash(entry, sha256)
+
+    def unlisted(self, listed: Collection[str]) -> tuple[str, ...]:
+        """Paths of the harmless files that are not listed.
+
+        Raises:
+            InvalidArtifact: One of them is none that can be passed over.
+        """
+        found = sorted(self._walk(self._bundle, "", listed, set()))
+        for path in found:
+            if not _is_harmless(path):
                 raise InvalidArtifact(
-                    f"{MANIFEST_NAME} does not list {path!r}, a file of variant {variant.name}"
+                    f"{path} stands in {self._bundle} but not in its {MANIFEST_NAME}: remove it, "
+                    f"or {_HINT}"
                 )
+        return tuple(found)
+
+    def _open(self, entry: FileEntry, *, anywhere: bool = False) -> tuple[BinaryIO, int]:
+        path = self._bundle / entry.path
+        if not anywhere:
+            self._check_place(path, entry.path)
+        try:
+            return open_regular(path)
+        except FileNotFoundError as error:
+            raise InvalidArtifact(
+                f"{entry.path} is missing from {self._bundle}: {_HINT}"
+            ) from error
+        except OSError as error:
+            raise InvalidArtifact(f"cannot read {path}: {error}") from error
+
+    def _check_place(self, file: Path, path: str) -> None:
+        real = Path(os.path.realpath(file))
+        if not self._holds(real):
+            raise InvalidArtifact(
+                f"{path} in {self._bundle} is a link to {real}, which is not part of the bundle: "
+                "put the file itself there"
+            )
+
+    def _holds(self, real: Path) -> bool:
+        return any(real.is_relative_to(root) for root in self._roots)
+
+    def _walk(
+        self, directory: Path, prefix: str, listed: Collection[str], seen: set[str]
+    ) -> Iterator[str]:
+        """Paths that are not listed, but for the manifest, the reports and hidden names."""
+        real = os.path.realpath(directory)
+        if real in seen:
+            return  # a link to a folder around it
+        seen.add(real)
+        try:
+            entries = list(os.scandir(directory))
+        except OSError as error:
+            raise InvalidArtifact(f"cannot read {directory}: {error}") from error
+        for entry in entries:
+            path = prefix + entry.name
+            if path in listed or path == MANIFEST_NAME or entry.name.startswith("."):
+                continue
+            if path == REPORT_DIR and entry.is_dir(follow_symlinks=False):
+                continue
+            inside = self._holds(Path(os.path.realpath(entry.path)))
+            if entry.is_dir() and inside and path != REPORT_DIR:
+                yield from self._walk(Path(entry.path), f"{path}/", listed, seen)
+            else:
+                yield path
 
 
-def check_bytes(entry: FileEntry, data: bytes) -> None:
-    """Compare the content of a file with its entry.
-
-    Raises:
-        InvalidArtifact: of another size or hash.
-    """
-    _check_size(entry, len(data))
-    _check_hash(entry, hashlib.sha256(data).hexdigest())
+def _is_harmless(path: str) -> bool:
+    """Whether no runtime reads a file of that name: neither model, code nor configuration."""
+    pure = PurePosixPath(path.lower())
+    return pure.suffix in _HARMLESS_SUFFIXES or pure.name in _HARMLESS_NAMES
 
 
-def _walk(bundle: Path, directory: Path) -> Iterator[tuple[str, int]]:
-    """Path and size in bytes of every file but the manifest and the reports; links are refused."""
+def _read(stream: BinaryIO, entry: FileEntry, size: int) -> bytes:
     try:
-        entries = sorted(os.scandir(directory), key=lambda entry: entry.name)
+        return read_at_most(stream, size)
     except OSError as error:
-        raise InvalidArtifact(f"cannot read {directory}: {error}") from error
-    for entry in entries:
-        path = Path(entry.path).relative_to(bundle).as_posix()
-        if entry.is_symlink():
-            raise InvalidArtifact(f"{path} in {bundle} is a symbolic link: a bundle has none")
-        if path in {MANIFEST_NAME, REPORT_DIR}:
-            continue
-        if entry.is_dir():
-            yield from _walk(bundle, Path(entry.path))
-        elif entry.is_file():
-            yield path, entry.stat().st_size
-        else:
-            raise InvalidArtifact(f"{path} in {bundle} is neither a file nor a directory")
+        raise InvalidArtifact(f"cannot read {entry.path}: {error}") from error
+
+
+def _with_line_feeds(entry: FileEntry, data: bytes) -> bytes:
+    """`data`, with the line ends that it was built with if another checkout converted them."""
+    if len(data) == entry.bytes:
+        return data
+    data = data.replace(b"\r\n", b"\n")
+    _check_exact_size(entry, len(data))
+    return data
 
 
 def _check_size(entry: FileEntry, size_bytes: int) -> None:
+    """Refuse another size than the listed one, but for a text that may have got "\r\n"."""
+    is_text = PurePosixPath(entry.path).suffix in _TEXT_SUFFIXES
+    if not (is_text and entry.bytes < size_bytes <= 2 * entry.bytes):
+        _check_exact_size(entry, size_bytes)
+
+
+def _check_exact_size(entry: FileEntry, size_bytes: int) -> None:
     if size_bytes != entry.bytes:
         fault = "truncated" if size_bytes < entry.bytes else "longer than built"
         raise InvalidArtifact(
@@ -140,12 +277,11 @@ def _check_hash(entry: FileEntry, sha256: str) -> None:
         )
 
 
-def _hash_of(file: Path) -> str:
+def _hash_of(stream: BinaryIO, entry: FileEntry) -> str:
     digest = hashlib.sha256()
     try:
-        with file.open("rb", buffering=0) as stream:
-            while block := stream.read(_BLOCK_BYTES):
-                digest.update(block)
+        while block := stream.read(_BLOCK_BYTES):
+            digest.update(block)
     except OSError as error:
-        raise InvalidArtifact(f"cannot read {file}: {error}") from error
+        raise InvalidArtifact(f"cannot read {entry.path}: {error}") from error
     return digest.hexdigest()

@@ -3,18 +3,22 @@
 To choose takes no NumPy and no backend, so that both are imported while the files are read.
 """
 
+from collections.abc import Callable
 from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from minilm.runtime import integrity, selection
-from minilm.runtime.backends import BACKEND_MODULES, BACKENDS, SessionOptions
-from minilm.runtime.errors import InvalidArtifact
+from minilm.runtime import selection
+from minilm.runtime.artifact import Variant
+from minilm.runtime.backends import BACKEND_MODULES, BACKENDS, Backend, SessionOptions
+from minilm.runtime.backends.requirements import install_line
+from minilm.runtime.errors import BackendUnavailable
 from minilm.runtime.execution.threads import start_in_thread
 from minilm.runtime.hardware import host as hosts
 from minilm.runtime.hardware.cuda import PROVIDER
-from minilm.runtime.manifest import Manifest, read
+from minilm.runtime.integrity import IntegrityLevel, missing_files, read_file
+from minilm.runtime.manifest import CONFIG_NAME, TOKENIZER_NAME, Manifest, read
 from minilm.runtime.options import LoadOptions
 from minilm.runtime.validation import OnLong
 
@@ -22,8 +26,6 @@ if TYPE_CHECKING:
     from minilm.runtime.encoder import Encoder
 
 __all__ = ["load"]
-
-_TOKENIZER = "tokenizer.json"
 
 
 def load(  # noqa: PLR0913 - each is a choice of its own, and all have defaults
@@ -33,7 +35,7 @@ def load(  # noqa: PLR0913 - each is a choice of its own, and all have defaults
     precision: str | None = None,
     provider: str | None = None,
     threads: int | None = None,
-    verify: integrity.IntegrityLevel = "full",
+    verify: IntegrityLevel = "full",
     on_long: OnLong | None = None,
     cache_dir: str | Path | None = None,
 ) -> "Encoder":
@@ -48,9 +50,10 @@ def load(  # noqa: PLR0913 - each is a choice of its own, and all have defaults
         provider: ONNX Runtime provider to run on instead of the target's own, as
             "CPUExecutionProvider" to check the numbers of a cuda variant where there is no GPU.
         threads: that embed at once; by default one for each core this process may use.
-        verify: "full" compares the bundle's files with the manifest, their sizes too, and hashes
-            those that are loaded before they are parsed (0.5 ms a MB: 12 ms for cpu/int8); "sizes"
-            leaves out the hashes (under 1 ms); "none" trusts the directory as it is.
+        verify: Depth of the comparison with the manifest, of the files that are loaded. "full"
+            hashes them before they are parsed (0.5 ms a MB: 12 ms for cpu/int8); "sizes" compares
+            sizes alone; "none" trusts the directory as it is. Other files are not looked at:
+            `toolkit inspect --check` and `toolkit verify` do that.
         on_long: what a text over the model's limit gets: "truncate" drops the rest, "mean" averages
             windows over all of it, "error" raises. None is "truncate" with a warning, once.
         cache_dir: folder in which OpenVINO keeps compiled graphs, for quicker starts.
@@ -75,7 +78,6 @@ def load(  # noqa: PLR0913 - each is a choice of its own, and all have defaults
 
 def _load(bundle: Path, options: LoadOptions) -> "Encoder":
     manifest = read(bundle)
-    integrity.check(bundle, manifest, "none" if options.verify == "none" else "sizes")
     host = _detect(options)
     variant, why = selection.choose(
         manifest,
@@ -83,18 +85,20 @@ def _load(bundle: Path, options: LoadOptions) -> "Encoder":
         target=options.target,
         precision=options.precision,
         provider=options.provider,
+        absent={v.name: lost for v in manifest.variants if (lost := missing_files(bundle, v))},
     )
     backend = BACKENDS[variant.backend]
     threads = options.threads or host.cores
-    read_file = partial(_read, bundle, manifest, hashed=options.verify == "full")
-    files = start_in_thread(lambda: {name: read_file(name) for name in variant.files})
-    import_module(backend.module)
+    read_one = partial(_read, bundle, manifest, level=options.verify)
+    files = start_in_thread(lambda: {name: read_one(name) for name in variant.files})
+    _import(backend, variant)
     from minilm.runtime.encoder import Encoder
     from minilm.runtime.execution.executor import BatchExecutor
     from minilm.runtime.text.tokenizer import TextTokenizer
 
     # The tokenizer takes 15 ms, which the session, busy in native code, does not notice.
-    tokenizer = start_in_thread(lambda: TextTokenizer(read_file(_TOKENIZER)))
+    tokenizer = start_in_thread(lambda: TextTokenizer(read_one(TOKENIZER_NAME)))
+    _check_config(bundle, manifest, read_one)
     session_options = SessionOptions(
         threads=threads,
         max_tokens=manifest.model.max_tokens,
@@ -120,15 +124,26 @@ def _detect(options: LoadOptions) -> hosts.Host:
     )
 
 
-def _read(bundle: Path, manifest: Manifest, name: str, *, hashed: bool) -> bytes:
-    """Content of a file; the bytes that are hashed are those that get parsed."""
-    entry = next((entry for entry in manifest.files if entry.path == name), None)
-    if entry is None:
-        raise InvalidArtifact(f"the bundle has no {name}: its manifest does not list it")
+def _import(backend: Backend, variant: Variant) -> None:
+    """Import the backend's library, which takes longer than to read the files."""
     try:
-        data = (bundle / name).read_bytes()
-    except OSError as error:
-        raise InvalidArtifact(f"cannot read {bundle / name}: {error}") from error
-    if hashed:
-        integrity.check_bytes(entry, data)
-    return data
+        import_module(backend.module)
+    except ImportError as error:
+        raise BackendUnavailable(
+            f"{variant.name} needs {variant.backend}, which is installed but cannot be imported "
+            f"({error}): {install_line(backend.extra, upgrade=True)}"
+        ) from error
+
+
+def _check_config(bundle: Path, manifest: Manifest, read_one: Callable[[str], bytes]) -> None:
+    """Compare the manifest with config.json, unless this copy of the bundle came without it."""
+    if (
+        any(entry.path == CONFIG_NAME for entry in manifest.files)
+        and (bundle / CONFIG_NAME).exists()
+    ):
+        manifest.check_config(read_one(CONFIG_NAME))
+
+
+def _read(bundle: Path, manifest: Manifest, name: str, *, level: IntegrityLevel) -> bytes:
+    """Content of a file; the bytes that are hashed are those that get parsed."""
+    return read_file(bundle, manifest, name, level)

@@ -8,14 +8,43 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Final, Literal, get_args
+from typing import Final, get_args
 
+from minilm.runtime.artifact import (
+    VARIANTS,
+    EncoderConfig,
+    FileEntry,
+    ModelInfo,
+    Precision,
+    Target,
+    TensorInfo,
+    Variant,
+    VariantName,
+)
 from minilm.runtime.errors import InvalidArtifact
+from minilm.runtime.reading import read_regular
+from minilm.runtime.schema import (
+    MisfitError,
+    either,
+    flag,
+    list_of,
+    map_of,
+    matching,
+    one_of,
+    optional,
+    parse_json,
+    record,
+    relative_path,
+    text,
+    whole_number,
+)
 
 __all__ = [
+    "CONFIG_NAME",
     "FORMAT",
     "MANIFEST_NAME",
     "REPORT_DIR",
+    "TOKENIZER_NAME",
     "VARIANTS",
     "EncoderConfig",
     "FileEntry",
@@ -25,156 +54,21 @@ __all__ = [
     "Target",
     "TensorInfo",
     "Variant",
+    "VariantName",
+    "parse_variant",
     "read",
 ]
 
 FORMAT: Final = 1
 MANIFEST_NAME: Final = "manifest.json"
 REPORT_DIR: Final = "report"
+TOKENIZER_NAME: Final = "tokenizer.json"
+CONFIG_NAME: Final = "config.json"
 
-Target = Literal["cpu", "openvino", "cuda"]
-Precision = Literal["fp32", "bf16", "fp16", "int8"]
-
-VARIANTS: Final[Mapping[str, tuple[str, ...]]] = {
-    "cpu/fp32": ("onnx/model.onnx",),
-    "cpu/int8": ("onnx/model_int8.onnx",),
-    "openvino/bf16": ("openvino/openvino_model.xml", "openvino/openvino_model.bin"),
-    "openvino/int8": ("openvino/openvino_model_int8.xml", "openvino/openvino_model_int8.bin"),
-    "cuda/fp16": ("onnx/model_fp16.onnx",),
-    "cuda/int8": ("onnx/model_int8_qdq.onnx",),
-}
-"""Name of each variant and where its files stand in a bundle; the first is the one to open."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class EncoderConfig:
-    """Numbers of a BERT-family sentence encoder.
-
-    Attributes:
-        layers: Number of encoder layers.
-        heads: Number of attention heads of each layer.
-        dimension: Elements of a token's and of a sentence's vector.
-        max_tokens: Tokens of the longest input, [CLS] and [SEP] included.
-        pooling: Either "mean" or "cls".
-        normalized: Whether sentence vectors are scaled to unit length.
-    """
-
-    layers: int
-    heads: int
-    dimension: int
-    max_tokens: int
-    pooling: str
-    normalized: bool
-
-
-@dataclass(frozen=True, kw_only=True)
-class ModelInfo:
-    """Which model the bundle was made from.
-
-    Attributes:
-        id: Hub id or directory name of the source.
-        revision: Hub revision that was asked for, or None.
-        weights_sha256: SHA-256 of the source's `model.safetensors`, hexadecimal.
-        dimension: elements of a sentence vector.
-        max_tokens: tokens of the longest input, [CLS] and [SEP] included.
-        pooling: "mean" or "cls".
-        normalized: whether sentence vectors have unit length.
-    """
-
-    id: str
-    revision: str | None
-    weights_sha256: str
-    dimension: int
-    max_tokens: int
-    pooling: str
-    normalized: bool
-
-
-@dataclass(frozen=True, kw_only=True)
-class FileEntry:
-    """One file of the bundle: POSIX path relative to it, size in bytes, SHA-256 in hexadecimal."""
-
-    path: str
-    bytes: int
-    sha256: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class TensorInfo:
-    """One input or output of a graph: name, dtype ("int64", "float32"), shape with named axes."""
-
-    name: str
-    dtype: str
-    shape: tuple[str | int, ...]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Variant:
-    """One loadable graph.
-
-    Attributes:
-        name: "target/precision".
-        files: paths as in `FileEntry`; the first is the one to open.
-        opset: of the default ONNX domain, or of OpenVINO's IR ("opset": the highest it uses).
-        inputs: of the graph.
-        outputs: of the graph.
-        operators: operator type ("Gelu", "com.microsoft.FastGelu") to its count.
-        backend: distribution that runs it ("onnxruntime", "openvino", "onnxruntime-gpu").
-        backend_version: lowest release of it that runs this graph.
-        instruction_sets: CPU or GPU features it is meant for, best first; empty means any.
-        float_layers: linear layers of an int8 graph that stay in floating point, as the search on
-            the calibration texts decided.
-    """
-
-    name: str
-    files: tuple[str, ...]
-    opset: int
-    inputs: tuple[TensorInfo, ...]
-    outputs: tuple[TensorInfo, ...]
-    operators: Mapping[str, int]
-    backend: str
-    backend_version: str
-    instruction_sets: tuple[str, ...]
-    float_layers: tuple[str, ...] = ()
-
-    @property
-    def target(self) -> str:
-        """The part of the name before the slash."""
-        return self.name.split("/")[0]
-
-    @property
-    def precision(self) -> str:
-        """The part of the name behind the slash."""
-        return self.name.split("/")[1]
-
-    @classmethod
-    def from_data(cls, data: Mapping[str, Any]) -> "Variant":
-        """Make a variant of its JSON data.
-
-        Raises:
-            KeyError: a field is missing.
-            TypeError: there is a field too many.
-            ValueError: the name is not one of a known target and precision.
-        """
-        target, _, precision = data["name"].partition("/")
-        if target not in get_args(Target) or precision not in get_args(Precision):
-            raise ValueError(f"unknown variant name {data['name']!r}")
-        tensors = {
-            side: tuple(
-                TensorInfo(name=t["name"], dtype=t["dtype"], shape=tuple(t["shape"]))
-                for t in data[side]
-            )
-            for side in ("inputs", "outputs")
-        }
-        return cls(
-            **{
-                **data,
-                **tensors,
-                "files": tuple(data["files"]),
-                "instruction_sets": tuple(data["instruction_sets"]),
-                "float_layers": tuple(data["float_layers"]),
-            }
-        )
+_MANIFEST_BYTES: Final = 1 << 24
+_MOST_BYTES: Final = 1 << 40
+_MOST_TOKENS: Final = 1 << 20
+"""Bounds that no bundle comes near: beyond them stands a fault or an attack."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -182,11 +76,11 @@ class Manifest:
     """The whole of `manifest.json`.
 
     Attributes:
-        model: the source.
-        files: every file of the bundle but the manifest and `report/`, by path.
-        variants: in the order of `VARIANTS`.
-        toolchain: distribution to version, for those that shaped the bytes.
-        format: of the manifest; the loader refuses one that it does not know.
+        model: Source of the bundle.
+        files: Every file of the bundle but the manifest and `report/`, by path.
+        variants: Variants in the order of `VARIANTS`.
+        toolchain: Version of each distribution that shaped the bytes.
+        format: Version of the manifest's layout; the loader refuses one that it does not know.
     """
 
     model: ModelInfo
@@ -211,37 +105,70 @@ class Manifest:
         """The text of `manifest.json`, the same for the same content."""
         return json.dumps(asdict(self), indent=2, sort_keys=True, ensure_ascii=True) + "\n"
 
-    @classmethod
-    def from_json(cls, text: str) -> "Manifest":
-        """Parse the text of a manifest.
+    def check_config(self, content: bytes) -> None:
+        """Compare the model's numbers with those of `config.json`.
+
+        Args:
+            content: Content of `config.json`.
 
         Raises:
-            InvalidArtifact: not JSON, of another format, or a field is missing or mistyped.
+            InvalidArtifact: It is no JSON object, or contradicts the manifest.
         """
         try:
-            data = json.loads(text)
+            config = parse_json(content)
+        except ValueError as error:
+            raise InvalidArtifact(f"config.json is not JSON: {error}") from error
+        if not isinstance(config, dict):
+            raise InvalidArtifact("config.json is not a JSON object")
+        dimension, longest = config.get("hidden_size"), config.get("max_position_embeddings")
+        if isinstance(dimension, int) and dimension != self.model.dimension:
+            raise InvalidArtifact(
+                f"{MANIFEST_NAME} says that vectors have {self.model.dimension} elements, "
+                f"config.json says {dimension}"
+            )
+        if isinstance(longest, int) and longest < self.model.max_tokens:
+            raise InvalidArtifact(
+                f"{MANIFEST_NAME} says that texts have up to {self.model.max_tokens} tokens, "
+                f"config.json has positions for {longest}"
+            )
+
+    @classmethod
+    def from_json(cls, content: str | bytes) -> "Manifest":
+        """Parse the content of `manifest.json`.
+
+        Raises:
+            InvalidArtifact: Not JSON, of another format, or something in it does not follow the
+                schema; the message names the field.
+        """
+        content = (
+            content if isinstance(content, bytes) else content.encode("utf-8", "surrogatepass")
+        )
+        try:
+            data = parse_json(content)
         except ValueError as error:
             raise InvalidArtifact(f"{MANIFEST_NAME} is not JSON: {error}") from error
         if not isinstance(data, dict) or "format" not in data:
             raise InvalidArtifact(f"{MANIFEST_NAME} has no field 'format': not a bundle's manifest")
-        if data["format"] != FORMAT:
+        if type(data["format"]) is not int or data["format"] != FORMAT:
             raise InvalidArtifact(
-                f"{MANIFEST_NAME} has format {data['format']!r}, this loader reads {FORMAT}: "
-                "upgrade minilm-toolkit, or build the bundle again with this version"
+                f"{MANIFEST_NAME} has format {ascii(data['format'])[:40]}, this loader reads "
+                f"{FORMAT}: upgrade minilm-toolkit, or build the bundle again with this version"
             )
         try:
-            return _parse(data)
-        except (KeyError, TypeError, ValueError) as error:
+            manifest = _MANIFEST(data, "")
+            _check_references(manifest)
+        except MisfitError as error:
             raise InvalidArtifact(
-                f"{MANIFEST_NAME} does not follow format {FORMAT}: {type(error).__name__}: {error}"
+                f"{MANIFEST_NAME} does not follow format {FORMAT}: {error}"
             ) from error
+        return manifest
 
 
 def read(bundle: Path) -> Manifest:
     """Read the manifest of the bundle at `bundle`.
 
     Raises:
-        InvalidArtifact: no such directory, no manifest in it, or one that cannot be understood.
+        InvalidArtifact: No such directory, no manifest in it, or one that cannot be understood.
     """
     path = bundle / MANIFEST_NAME
     if not bundle.is_dir():
@@ -250,20 +177,106 @@ def read(bundle: Path) -> Manifest:
             f"no bundle at {bundle}: expected a directory, found {found}; `toolkit build` makes one"
         )
     try:
-        text = path.read_text(encoding="utf-8")
+        return Manifest.from_json(read_regular(path, _MANIFEST_BYTES))
     except FileNotFoundError as error:
         raise InvalidArtifact(
             f"{bundle} has no {MANIFEST_NAME}: it is not a bundle that `toolkit build` made"
         ) from error
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
         raise InvalidArtifact(f"cannot read {path}: {error}") from error
-    return Manifest.from_json(text)
 
 
-def _parse(data: Mapping[str, Any]) -> Manifest:
-    return Manifest(
-        model=ModelInfo(**data["model"]),
-        files=tuple(FileEntry(**entry) for entry in data["files"]),
-        variants=tuple(Variant.from_data(entry) for entry in data["variants"]),
-        toolchain=dict(data["toolchain"]),
-    )
+_WORD: Final = matching(r"[a-z][a-z0-9_]*", "a word of a-z, 0-9 and _")
+_SHA256: Final = matching(r"[0-9a-f]{64}", "a SHA-256 in hexadecimal")
+
+_VARIANT_NAME: Final = one_of(
+    *(f"{target}/{precision}" for target in get_args(Target) for precision in get_args(Precision))
+)
+_TENSOR: Final = record(
+    TensorInfo,
+    {
+        "name": text,
+        "dtype": _WORD,
+        "shape": list_of(either(text, whole_number(0, _MOST_TOKENS))),
+    },
+)
+_VARIANT: Final = record(
+    Variant,
+    {
+        "name": _VARIANT_NAME,
+        "files": list_of(relative_path, least=1),
+        "opset": whole_number(1, 1000),
+        "inputs": list_of(_TENSOR, least=1),
+        "outputs": list_of(_TENSOR, least=1),
+        "operators": map_of(whole_number(1, 1_000_000)),
+        "backend": matching(r"[a-z0-9][a-z0-9._-]*", "the name of a distribution"),
+        "backend_version": matching(r"\d{1,9}(\.\d{1,9})*([a-z]+\d{1,9})?", "a version"),
+        "instruction_sets": list_of(_WORD),
+        "float_layers": list_of(text),
+    },
+)
+_MANIFEST: Final = record(
+    Manifest,
+    {
+        "format": whole_number(FORMAT, FORMAT),
+        "model": record(
+            ModelInfo,
+            {
+                "id": text,
+                "revision": optional(text),
+                "weights_sha256": _SHA256,
+                "dimension": whole_number(1, _MOST_TOKENS),
+                "max_tokens": whole_number(3, _MOST_TOKENS),
+                "pooling": one_of("mean", "cls"),
+                "normalized": flag,
+            },
+        ),
+        "files": list_of(
+            record(
+                FileEntry,
+                {"path": relative_path, "bytes": whole_number(0, _MOST_BYTES), "sha256": _SHA256},
+            )
+        ),
+        "variants": list_of(_VARIANT),
+        "toolchain": map_of(text),
+    },
+)
+
+
+def parse_variant(data: object) -> Variant:
+    """Make a variant of its JSON data.
+
+    Raises:
+        ValueError: The data does not follow the schema; the message names the field.
+    """
+    return _VARIANT(data, "variant")
+
+
+def _check_references(manifest: Manifest) -> None:
+    """Refuse what is there twice, and what does not fit together."""
+    listed = _unique("path", [entry.path for entry in manifest.files])
+    _unique("variant", [variant.name for variant in manifest.variants])
+    if MANIFEST_NAME in listed:
+        raise MisfitError("a path of `files`", MANIFEST_NAME, "another file than the manifest")
+    for variant in manifest.variants:
+        for path in variant.files:
+            if path not in listed:
+                raise MisfitError(f"a file of {variant.name}", path, "one that `files` lists")
+        for tensor in variant.outputs:
+            if tensor.name == "sentence_embedding" and tensor.shape[-1:] != (
+                manifest.model.dimension,
+            ):
+                raise MisfitError(
+                    f"sentence_embedding of {variant.name}",
+                    list(tensor.shape),
+                    f"vectors of model.dimension, {manifest.model.dimension}, elements",
+                )
+
+
+def _unique(kind: str, names: list[str]) -> set[str]:
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            raise MisfitError(f"a second {kind}", name, "each once")
+        seen.add(name)
+    return seen

@@ -1,6 +1,8 @@
 """Which variant of a bundle runs best on a host, and which facts say so."""
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Final, get_args
 
 from minilm.runtime.backends import BACKENDS
@@ -60,22 +62,24 @@ def assess(manifest: Manifest, host: Host) -> tuple[VariantSupport, ...]:
     return tuple(assessment for _, assessment in sorted(ranked, key=lambda pair: pair[0]))
 
 
-def choose(
+def choose(  # noqa: PLR0913 - what is there, and each part of what is asked for
     manifest: Manifest,
     host: Host,
     *,
     target: str | None = None,
     precision: str | None = None,
     provider: str | None = None,
+    absent: Mapping[str, Collection[str]] = MappingProxyType({}),
 ) -> tuple[Variant, str]:
     """The variant to load, and why it is that one.
 
     Args:
-        manifest: of the bundle.
-        host: where it is to run.
-        target: take only variants of this target.
-        precision: take only variants of this precision.
-        provider: ONNX Runtime provider asked for by name, instead of the target's own.
+        manifest: Manifest of the bundle.
+        host: Host where it is to run.
+        target: Target that is required; None for any.
+        precision: Precision that is required; None for any.
+        provider: ONNX Runtime provider that is required; None for the target's own.
+        absent: Missing files of each variant that this copy of the bundle came without.
 
     Returns:
         The variant and one or two sentences with the facts that decided.
@@ -91,9 +95,10 @@ def choose(
         for variant in manifest.variants
         if target in {None, variant.target} and precision in {None, variant.precision}
     }
-    if not wanted:
-        has = ", ".join(variant.name for variant in manifest.variants) or "none"
-        raise InvalidArtifact(f"the bundle has no variant of {asked}; it has: {has}")
+    here = {name: variant for name, variant in wanted.items() if name not in absent}
+    if not here:
+        raise InvalidArtifact(_nothing_here(manifest, asked, wanted, absent))
+    wanted = here
     if provider is not None:
         return _choose_for_provider(tuple(wanted.values()), host, provider, asked)
     assessments = [entry for entry in assess(manifest, host) if entry.name in wanted]
@@ -105,6 +110,8 @@ def choose(
     why = f"{best.name}{request}: {best.reason}."
     if barred := [entry.name for entry in assessments if not entry.runnable]:
         why += f" {', '.join(barred)} cannot run here."
+    if absent:
+        why += f" This copy of the bundle came without {', '.join(absent)}."
     return wanted[best.name], why
 
 
@@ -114,6 +121,23 @@ def unavailable_reason(variant: Variant, host: Host) -> str | None:
     if backend is None:
         return f"it needs {variant.backend!r}, which this version of the loader cannot drive"
     return backend.unavailable_reason(variant, host)
+
+
+def _nothing_here(
+    manifest: Manifest,
+    asked: str,
+    wanted: Collection[str],
+    absent: Mapping[str, Collection[str]],
+) -> str:
+    has = [variant.name for variant in manifest.variants if variant.name not in absent]
+    found = f"it has: {', '.join(has) or 'none'}"
+    if not wanted:
+        return f"the bundle has no variant of {asked}; {found}"
+    files = ", ".join(path for name in wanted for path in absent[name])
+    return (
+        f"this copy of the bundle came without {', '.join(wanted)} ({files}); {found}: fetch the "
+        "bundle again from where it came"
+    )
 
 
 def _check_request(target: str | None, precision: str | None) -> str:

@@ -74,6 +74,7 @@ def verify_bundle(  # noqa: PLR0913 - each is a choice of the caller's
         found = _evaluate_whole(bundle, baseline)
         gates, skipped = (*gates, *found[0]), (*skipped, *found[1])
     remarks = list(baseline.remarks) if baseline else []
+    remarks += [f"{path} is not in the manifest, and nothing reads it" for path in bundle.unlisted]
     reports: list[VariantReport] = []
     if baseline is None or baseline.vectors.shape[1] != bundle.manifest.model.dimension:
         remarks.append("no variant was judged: figures against another model mean nothing")

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from minilm.cli.options import DEFAULT_BUNDLE, BundleArgument, JsonOption
@@ -33,7 +34,7 @@ def command(bundle: BundleArgument = DEFAULT_BUNDLE, *, as_json: JsonOption = Fa
     here = detect_host(BACKEND_MODULES)
     found = bundle.is_dir() or bundle != DEFAULT_BUNDLE
     content = manifest.read(bundle) if found else None
-    variants = _assess(content, here) if content else ()
+    variants = _assess(bundle, content, here) if content else ()
     taken = next((variant.name for variant in variants if variant.runnable), None)
     if as_json:
         print_json(
@@ -48,21 +49,28 @@ def command(bundle: BundleArgument = DEFAULT_BUNDLE, *, as_json: JsonOption = Fa
     if content is None:
         note(f"no bundle at {bundle}, so nothing is said of variants: `toolkit build` makes one")
     else:
-        integrity.check(bundle, content, "sizes")  # a bundle at fault runs nowhere
+        integrity.check_loadable(bundle, content)  # a bundle at fault runs nowhere
 
 
-def _assess(content: "Manifest", here: "Host") -> tuple["VariantSupport", ...]:
+def _assess(bundle: Path, content: "Manifest", here: "Host") -> tuple["VariantSupport", ...]:
     """Every variant that there is: those of the bundle best first, then those that it lacks."""
+    from minilm.runtime.integrity import missing_files
     from minilm.runtime.manifest import VARIANTS
     from minilm.runtime.selection import VariantSupport, assess
 
     has = {variant.name for variant in content.variants}
-    lacks = (
-        VariantSupport(name=name, runnable=False, reason="the bundle has no such variant")
-        for name in VARIANTS
-        if name not in has
+    absent = {v.name: lost for v in content.variants if (lost := missing_files(bundle, v))}
+    reasons = {
+        **{name: f"this copy came without {', '.join(lost)}" for name, lost in absent.items()},
+        **{name: "the bundle has no such variant" for name in VARIANTS if name not in has},
+    }
+    return (
+        *(support for support in assess(content, here) if support.name not in absent),
+        *(
+            VariantSupport(name=name, runnable=False, reason=reason)
+            for name, reason in reasons.items()
+        ),
     )
-    return (*assess(content, here), *lacks)
 
 
 def _gpu(found: "Gpu") -> str:

@@ -26,13 +26,14 @@ def command(
       toolkit inspect artifacts/all-MiniLM-L6-v2
       toolkit inspect --check --json
     """
-    from minilm.cli.console import print_json
+    from minilm.cli.console import note, print_json
 
     manifest = read(bundle)
     if check:
         from minilm.runtime.integrity import check as check_files
 
-        check_files(bundle, manifest, "full")
+        for path in check_files(bundle, manifest, "full"):
+            note(f"{path} is not in the manifest, and nothing reads it")
     if as_json:
         print_json(asdict(manifest))
     else:

@@ -246,11 +246,47 @@ def test_doctor_tells_what_is_taken_and_what_is_lacking(bundle: Path, tmp_path: 
 
 def test_doctor_of_a_bundle_at_fault(bundle: Path, tmp_path: Path) -> None:
     copy = Path(shutil.copytree(bundle, tmp_path / "copy"))
-    (copy / "onnx/model.onnx").unlink()
+    with (copy / "onnx/model.onnx").open("ab") as stream:
+        stream.write(b"x")
     result = toolkit("doctor", copy)
     assert result.exit_code == 3
     assert "variants, best first" in result.stdout
-    assert result.stderr.startswith("error: onnx/model.onnx is missing from ")
+    assert result.stderr.startswith("error: onnx/model.onnx is longer than built: ")
+
+
+def test_doctor_of_a_copy_of_some_files(tiny_bundle: Path, tmp_path: Path) -> None:
+    (tmp_path / "onnx").mkdir()
+    for name in ("manifest.json", "tokenizer.json", "onnx/model.onnx"):
+        shutil.copyfile(tiny_bundle / name, tmp_path / name)
+    document = json.loads(toolkit("doctor", tmp_path, "--json").stdout)
+    assert document["taken"] == "cpu/fp32"
+    reasons = {each["name"]: each["reason"] for each in document["variants"]}
+    assert reasons["cpu/int8"] == "this copy came without onnx/model_int8.onnx"
+
+
+def test_inspect_check_names_what_is_not_in_the_manifest(tiny_bundle: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(tiny_bundle, tmp_path / "copy"))
+    (copy / "notes.txt").write_text("mine")
+    result = toolkit("inspect", copy, "--check")
+    assert result.exit_code == 0
+    assert "notes.txt is not in the manifest, and nothing reads it" in result.stderr
+    (copy / "evil.py").write_text("1/0")
+    result = toolkit("inspect", copy, "--check")
+    assert result.exit_code == 3
+    assert result.stderr.startswith("error: evil.py stands in ")
+
+
+def test_embed_compares_what_it_is_told_to(tiny_bundle: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(tiny_bundle, tmp_path / "copy"))
+    path = copy / "tokenizer.json"
+    path.write_text(path.read_text("utf-8").replace("[MASK]", "[MOSK]"), encoding="utf-8")
+    arguments = ("embed", "a", "--bundle", copy, "--target", "cpu")
+    assert toolkit(*arguments).exit_code == 3
+    assert toolkit(*arguments, "--verify", "sizes").exit_code == 0
+    with path.open("a") as stream:
+        stream.write(" ")
+    assert toolkit(*arguments, "--verify", "sizes").exit_code == 3
+    assert toolkit(*arguments, "--verify", "none").exit_code == 0
 
 
 def test_doctor_without_any_backend(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -51,14 +51,14 @@ def write(work: Path, content: str) -> Callable[[], StageOutput]:
     def run() -> StageOutput:
         (work / "a").mkdir(exist_ok=True)
         (work / "a/graph").write_text(content, encoding="utf-8")
-        return StageOutput.of(work, ["a/graph"], replace(VARIANT, backend_version=content))
+        return StageOutput.of(work, ["a/graph"], replace(VARIANT, backend=content))
 
     return run
 
 
 def content_of(output: StageOutput) -> str:
     assert output.variant is not None
-    return output.variant.backend_version
+    return output.variant.backend
 
 
 def test_same_key_is_reused(stages: Callable[..., StageRunner], work: Path) -> None:

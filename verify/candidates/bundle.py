@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 from minilm.runtime import Encoder, integrity, load
+from minilm.runtime.backends import BACKENDS
 from minilm.runtime.hardware.cpu import available_cores
 from minilm.runtime.hardware.host import detect_host
 from minilm.runtime.manifest import Manifest, Variant, read
@@ -31,11 +32,13 @@ class CheckedBundle:
         directory: Directory of the bundle.
         manifest: Its manifest.
         variants: Names of the variants to evaluate.
+        unlisted: Paths of files that the manifest does not list and no runtime reads.
     """
 
     directory: Path
     manifest: Manifest
     variants: tuple[str, ...]
+    unlisted: tuple[str, ...] = ()
 
 
 def check_bundle(directory: Path, variants: Sequence[str] | None = None) -> CheckedBundle:
@@ -53,10 +56,12 @@ def check_bundle(directory: Path, variants: Sequence[str] | None = None) -> Chec
     for name in names:
         manifest.variant(name)
     with ThreadPoolExecutor(1, thread_name_prefix="hash") as pool:
-        hashed = pool.submit(integrity.check, directory, manifest, "full")
-        _import_backends(names)
-        hashed.result()
-    return CheckedBundle(directory=directory, manifest=manifest, variants=tuple(names))
+        hashed = pool.submit(integrity.check, directory, manifest, "full", variants=names)
+        _import_backends(manifest, names)
+        unlisted = hashed.result()
+    return CheckedBundle(
+        directory=directory, manifest=manifest, variants=tuple(names), unlisted=unlisted
+    )
 
 
 class BundleCandidate:
@@ -111,14 +116,16 @@ class BundleCandidate:
         self._encoder.close()
 
 
-def _import_backends(names: Sequence[str]) -> None:
+def _import_backends(manifest: Manifest, names: Sequence[str]) -> None:
     """Import the variants' backends before threads do.
 
     A library that one thread is still importing has no version for the loader in another.
     """
     for name in names:
-        with suppress(ImportError):
-            import_module("openvino" if name.startswith("openvino/") else "onnxruntime")
+        backend = BACKENDS.get(manifest.variant(name).backend)
+        if backend is not None:
+            with suppress(ImportError):
+                import_module(backend.module)
 
 
 def _load(directory: Path, name: str, threads: int) -> Encoder:
