@@ -134,6 +134,7 @@ def _build_variants(
     made_from = {
         "weights": source.weights_sha256,
         "config": asdict(source.config),
+        "model": _sha256(source.layout.transformer / "config.json"),
         "tokenizer": _sha256(source.tokenizer),
         "toolchain": versions,
         "code": _code(),

@@ -14,17 +14,17 @@ from benchmarks.suites import cold_start, install_size
 from benchmarks.suites.cold_start_steps import WRAPPED
 
 
-def test_the_steps_of_a_start_are_still_functions_of_the_loader() -> None:
+def test_cold_start_steps_name_existing_functions() -> None:
     for module, name in WRAPPED.values():
         assert callable(getattr(import_module(module), name))
 
 
-def test_a_process_is_timed_from_outside(tmp_path: Path) -> None:
+def test_time_process_includes_the_whole_process(tmp_path: Path) -> None:
     sleeping = [sys.executable, "-c", "import time; time.sleep(0.2)"]
     assert cold_start.time_process(sleeping, tmp_path) > 0.2
 
 
-def test_a_failing_start_is_left_out_with_its_last_line(tmp_path: Path) -> None:
+def test_time_starts_skips_a_failing_command_with_its_last_line(tmp_path: Path) -> None:
     broken = [sys.executable, "-c", "raise SystemExit('no model here')"]
     fine = [sys.executable, "-c", "import sys; assert sys.path[0] == ''"]
     seconds, failed = cold_start.time_starts({"broken": broken, "fine": fine}, tmp_path, 2)
@@ -32,7 +32,7 @@ def test_a_failing_start_is_left_out_with_its_last_line(tmp_path: Path) -> None:
     assert len(seconds["fine"]) == 2
 
 
-def test_sizes_count_what_a_requirement_brings() -> None:
+def test_install_size_counts_dependencies() -> None:
     found = install_size.closure("pytest")
     assert {"pytest", "pluggy", "iniconfig", "packaging"} <= set(found)
     assert install_size.size_bytes(found["pytest"]) > 100_000
@@ -43,14 +43,14 @@ def test_sizes_count_what_a_requirement_brings() -> None:
     assert json.loads(done.stdout)["versions"].keys() == {"pluggy"}
 
 
-def test_the_processor_is_named(tmp_path: Path) -> None:
+def test_cpu_model(tmp_path: Path) -> None:
     cpuinfo = tmp_path / "cpuinfo"
     cpuinfo.write_text("flags\t: sse\nmodel name\t: A Processor\n", encoding="utf-8")
     assert machine.cpu_model(cpuinfo) == "A Processor"
     assert machine.cpu_model(tmp_path / "none")
 
 
-def test_the_arithmetic_of_a_text() -> None:
+def test_operations_of_a_text() -> None:
     # 10.6 million weights in the layers' products, two operations each, and attention.
     assert machine.operations(14) == pytest.approx(14 * 2 * 10_616_832 + 6 * 4 * 14**2 * 384)
 
@@ -63,7 +63,7 @@ def test_the_arithmetic_of_a_text() -> None:
         (["peers", "--rounds", "0"], 2, "must be greater than 0, got 0"),
     ],
 )
-def test_wrong_usage_is_said(
+def test_wrong_usage_exit_code_and_message(
     arguments: list[str], code: int, message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     started = time.monotonic()

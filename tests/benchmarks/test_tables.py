@@ -19,16 +19,14 @@ from benchmarks.suites.throughput import compare
 
 
 @given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=50), st.floats(0.001, 1))
-def test_a_quantile_is_a_value_that_enough_others_do_not_pass(
-    values: list[float], share: float
-) -> None:
+def test_quantile_is_a_value_of_the_sample(values: list[float], share: float) -> None:
     found = quantile(values, share)
     assert found is not None
     assert found in values
     assert sum(value <= found for value in values) >= share * len(values) - 1e-9
 
 
-def test_statistics_of_little_and_of_nothing() -> None:
+def test_statistics_of_few_and_of_no_values() -> None:
     assert quantile(list(range(1, 101)), 0.99) == 99
     assert quantile([], 0.5) is median_of([]) is half_range([]) is None
     assert median_of([3.0, 1.0, 2.0]) == 2.0
@@ -39,7 +37,7 @@ def test_statistics_of_little_and_of_nothing() -> None:
         quantile([1.0], 0)
 
 
-def test_a_table_escapes_bars_and_refuses_ragged_rows() -> None:
+def test_markdown_escapes_bars_and_refuses_ragged_rows() -> None:
     assert markdown(("a", "b"), [("x|y", "1")]) == "| a | b |\n| --- | --- |\n| x\\|y | 1 |\n"
     with pytest.raises(ValueError, match="a row of 1 cells in a table of 2 columns"):
         markdown(("a", "b"), [("x",)])
@@ -82,7 +80,7 @@ def example() -> Results:
     )
 
 
-def test_the_report_has_every_row_and_says_what_was_left_out() -> None:
+def test_report_has_every_row_and_names_skipped_peers() -> None:
     text = report(example())
     speed = text.split("## Parity")[0]
     for entry in PEERS:
@@ -95,12 +93,12 @@ def test_the_report_has_every_row_and_says_what_was_left_out() -> None:
     assert "load(path) takes minilm cpu/int8 here. it is fast." in text
 
 
-def test_a_report_of_nothing_is_still_a_report() -> None:
+def test_report_without_results() -> None:
     results = Results(machine={}, texts="none", rows=[])
     assert report(results).startswith("# Beside its peers\n")
 
 
-def test_results_are_written(tmp_path: Path) -> None:
+def test_write_creates_report_data_and_plot(tmp_path: Path) -> None:
     peers.write(example(), tmp_path / "results")
     assert (tmp_path / "results" / "peers.md").read_text("utf-8") == report(example())
     data = json.loads((tmp_path / "results" / "peers.json").read_text("utf-8"))
@@ -108,7 +106,7 @@ def test_results_are_written(tmp_path: Path) -> None:
     assert (tmp_path / "results" / "peers.png").stat().st_size > 10_000
 
 
-def test_graph_tables_compare_each_with_each() -> None:
+def test_session_tables_compare_each_pair() -> None:
     seconds = {(name, s): [t] for s in SHAPES for name, t in (("x/a.onnx", 1.0), ("x/b.onnx", 2.0))}
     text = tables(seconds)
     assert "| x/a.onnx | 1.00 / 1.00 / 1.00 | 2.00 / 2.00 / 2.00 |" in text
@@ -144,7 +142,7 @@ def test_parity_table_shows_gate_figures_and_what_was_not_measured() -> None:
     )
 
 
-def test_every_peer_has_its_parts() -> None:
+def test_every_peer_has_a_module_and_requirements() -> None:
     for entry in PEERS:
         assert (ROOT / "benchmarks" / "peers" / f"{entry.module}.py").is_file()
         requirements = ROOT / "benchmarks" / "peers" / "requirements" / f"{entry.environment}.txt"

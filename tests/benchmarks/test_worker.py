@@ -42,7 +42,7 @@ def talk(*requests: dict[str, Any]) -> list[dict[str, Any]]:
 LOAD = {"do": "load", "module": "fake", "files": "here", "options": {"precision": "int8"}}
 
 
-def test_a_peer_is_loaded_and_asked(tmp_path: Path) -> None:
+def test_worker_loads_and_encodes(tmp_path: Path) -> None:
     path = tmp_path / "vectors.npy"
     texts = ["a", "bcd", "ef"]
     loaded, kept, encoded, single, usage = talk(
@@ -123,7 +123,7 @@ def start(package: Path, timeout_seconds: float = 20.0) -> Client:
     return client
 
 
-def test_what_a_peer_prints_does_not_reach_the_replies(loud_package: Path) -> None:
+def test_output_of_a_peer_does_not_reach_the_replies(loud_package: Path) -> None:
     with start(loud_package) as client:
         client.ask("texts", name="short", texts=["fine"])
         assert client.ask("encode", name="short")["seconds"] >= 0

@@ -37,7 +37,7 @@ def test_interface(graph: Path) -> None:
     }
 
 
-def test_no_marks_of_the_machine(graph: Path) -> None:
+def test_graph_names_no_machine_and_no_path(graph: Path) -> None:
     model = ir.load(graph)
     assert not model.metadata_props
     assert not any(node.metadata_props or node.doc_string for node in model.graph)
@@ -57,7 +57,9 @@ def test_same_bytes_again(source: Source, graph: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("pooling", "normalized"), [("cls", True), ("mean", False)])
-def test_numbers_are_the_originals(tmp_path: Path, pooling: str, *, normalized: bool) -> None:
+def test_vectors_match_sentence_transformers(
+    tmp_path: Path, pooling: str, *, normalized: bool
+) -> None:
     from sentence_transformers import SentenceTransformer
 
     model = write_tiny_model(tmp_path / "model", pooling=pooling, normalized=normalized)

@@ -32,7 +32,7 @@ def test_default_is_the_packaged_model() -> None:
     assert source.config.pooling == "mean"
 
 
-def test_directory_says_its_own_numbers(tiny_model: Path) -> None:
+def test_directory_gives_its_own_config(tiny_model: Path) -> None:
     source = resolve(str(tiny_model))
     shape = source.config
     assert source.id == "tiny-bert"

@@ -162,6 +162,25 @@ def test_second_build_reuses_stages(
     assert reused == {"export", "cpu/fp32", "openvino/bf16", "cuda/fp16"}
 
 
+def test_other_layer_norm_is_another_graph(
+    tiny_bundle: Path, tiny_model: Path, tiny_cache: Path, tmp_path: Path
+) -> None:
+    """The same weights, tokenizer and sizes; a number that only `config.json` has."""
+    model = Path(shutil.copytree(tiny_model, tmp_path / "model"))
+    config = json.loads((model / "config.json").read_text("utf-8"))
+    (model / "config.json").write_text(json.dumps(config | {"layer_norm_eps": 0.1}), "utf-8")
+    options = BuildOptions(
+        model=str(model),
+        output=tmp_path / "bundle",
+        cache_dir=tiny_cache,
+        variants=("cpu/fp32",),
+        verify=False,
+    )
+    assert not any(stage.reused for stage in build(options).stages)
+    graphs = [(at / "onnx/model.onnx").read_bytes() for at in (options.output, tiny_bundle)]
+    assert graphs[0] != graphs[1]
+
+
 def test_each_file_is_hashed_once_and_the_manifest_written_twice(
     tiny_bundle: Path, tiny_model: Path, tiny_cache: Path, tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
