@@ -43,8 +43,17 @@ class FrameworkAdapters(ABC):
     def close(self) -> None:
         """Release the graph."""
 
-    def embed_documents(self, texts: list[str]) -> list[list[float]]:
-        """LangChain's name for `encode`: a list of vectors."""
+    def embed_documents(self, texts: Iterable[str]) -> list[list[float]]:
+        """LangChain's name for `encode`: a list of vectors.
+
+        Raises:
+            TextTypeError: `texts` is one str, whose vector would be no list; else as `encode`.
+        """
+        if isinstance(texts, str):
+            raise TextTypeError(
+                "embed_documents takes a list of texts, got one str: put it in a list, or call "
+                "embed_query"
+            )
         vectors: list[list[float]] = self.encode(texts).tolist()
         return vectors
 

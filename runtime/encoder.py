@@ -6,12 +6,11 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from itertools import islice
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final, Self, SupportsIndex
 
 import numpy as np
 from minilm.runtime.adapters import FrameworkAdapters
 from minilm.runtime.backends.batch import Vectors
-from minilm.runtime.errors import UsageError
 from minilm.runtime.execution.executor import BatchExecutor
 from minilm.runtime.execution.request import EncodeOptions, EncodeReport, EncodeRequest
 from minilm.runtime.manifest import Manifest
@@ -64,7 +63,7 @@ class Encoder(FrameworkAdapters):
         self,
         texts: str | Iterable[str],
         *,
-        batch_size: int | None = None,
+        batch_size: SupportsIndex | None = None,
         show_progress_bar: bool = False,
         normalize_embeddings: bool = True,
         on_long: OnLong | None = None,
@@ -87,8 +86,7 @@ class Encoder(FrameworkAdapters):
             UsageError: an argument has no such value, or a text has a lone surrogate.
             EncoderUnusable: closed, or carried over a fork that it does not survive.
         """
-        if batch_size is not None:
-            check_positive("batch_size", batch_size)
+        size = None if batch_size is None else check_positive("batch_size", batch_size)
         chosen = self._chosen(on_long)
         if isinstance(texts, str):
             check_text(texts, "the text")
@@ -96,9 +94,7 @@ class Encoder(FrameworkAdapters):
         else:
             checked = validate_texts(texts)
         progress = Progress(len(checked)) if show_progress_bar else None
-        options = self._encode_options(
-            chosen, normalize=normalize_embeddings, batch_size=batch_size
-        )
+        options = self._encode_options(chosen, normalize=normalize_embeddings, batch_size=size)
         request = EncodeRequest(texts=checked, options=options)
         vectors = self._finish(request, EncodeReport(), progress)
         return vectors[0] if isinstance(texts, str) else vectors
@@ -107,7 +103,7 @@ class Encoder(FrameworkAdapters):
         self,
         stream: Iterable[str],
         *,
-        batch_size: int = _STREAM_BLOCK,
+        batch_size: SupportsIndex = _STREAM_BLOCK,
         normalize_embeddings: bool = True,
         on_long: OnLong | None = None,
         first: int = 0,
@@ -131,7 +127,7 @@ class Encoder(FrameworkAdapters):
             TextTooLong: as `encode`, when the text's block is reached.
             EncoderUnusable: as `encode`.
         """
-        check_positive("batch_size", batch_size)
+        batch_size = check_positive("batch_size", batch_size)
         check_stream(stream)
         chosen = self._chosen(on_long)
         options = self._encode_options(chosen, normalize=normalize_embeddings)
@@ -168,7 +164,8 @@ class Encoder(FrameworkAdapters):
         """Cosine of each of `a` with each of `b`.
 
         Args:
-            a: texts (a str or an iterable of str), or vectors: (n, dimension) or (dimension,).
+            a: texts (a str or an iterable of str), or vectors: an array, a list or a tensor, (n,
+                dimension) or (dimension,).
             b: likewise.
 
         Returns:
@@ -178,7 +175,13 @@ class Encoder(FrameworkAdapters):
             UsageError: vectors of another dimension.
             TextTypeError: neither texts nor vectors.
         """
-        cosines: Vectors = np.clip(self._units("a", a) @ self._units("b", b).T, -1, 1)
+        from minilm.runtime.vectors import unit_vectors
+
+        left, right = (
+            unit_vectors(name, value, self.dimension, self.encode)
+            for name, value in (("a", a), ("b", b))
+        )
+        cosines: Vectors = np.clip(left @ right.T, -1, 1)
         return cosines
 
     @property
@@ -274,18 +277,6 @@ class Encoder(FrameworkAdapters):
             vectors = self._finish(request, report)
             report = self.last_report
             yield vectors
-
-    def _units(self, name: str, value: Any) -> Vectors:
-        """Vectors of unit length: `value`'s own, or those of its texts."""
-        if not isinstance(value, np.ndarray) or value.dtype.kind in "USO":
-            value = self.encode([value] if isinstance(value, str) else value)
-        vectors = np.atleast_2d(np.asarray(value, dtype=np.float32))
-        if vectors.ndim != 2 or vectors.shape[1] != self.dimension:
-            raise UsageError(
-                f"{name} has shape {vectors.shape}, expected (n, {self.dimension}) or texts"
-            )
-        units: Vectors = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
-        return units
 
 
 def _block(stream: Iterator[Any], size: int) -> Iterator[Any]:

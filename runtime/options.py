@@ -42,7 +42,7 @@ class LoadOptions:
         if self.on_long is not None:
             check_on_long(self.on_long)
         if self.threads is not None:
-            check_positive("threads", self.threads)
+            object.__setattr__(self, "threads", check_positive("threads", self.threads))
 
     def arguments(self) -> dict[str, Any]:
         """The keyword arguments of `load`, without `path`."""

@@ -1,5 +1,6 @@
 """Checks of what callers pass."""
 
+from operator import index
 from typing import Literal, get_args
 
 from minilm.runtime.errors import UsageError
@@ -11,16 +12,20 @@ OnLong = Literal["truncate", "error", "mean"]
 
 
 def check_positive(name: str, value: object) -> int:
-    """`value`, if it is a whole number above zero.
+    """`value` as an int, if it is a whole number above zero; NumPy's are taken, too.
 
     Raises:
         UsageError: it is not; the message calls it `name`.
     """
-    if isinstance(value, bool) or not isinstance(value, int):
+    try:
+        number = index(value)  # type: ignore[arg-type]  # what has no index raises
+    except TypeError:
+        number = None
+    if number is None or isinstance(value, bool):
         raise UsageError(f"{name} must be a whole number, got {value!r}")
-    if value < 1:
-        raise UsageError(f"{name} must be greater than 0, got {value}")
-    return value
+    if number < 1:
+        raise UsageError(f"{name} must be greater than 0, got {number}")
+    return number
 
 
 def check_on_long(on_long: str) -> None:

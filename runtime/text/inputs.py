@@ -2,11 +2,14 @@
 
 from collections.abc import Iterable, Mapping, Set
 from itertools import islice
-from typing import Any
+from typing import Any, Final
 
 from minilm.runtime.errors import TextTypeError, UsageError
 
 __all__ = ["check_stream", "check_text", "validate_texts"]
+
+_MOST_NULLS: Final = 100
+"""Positions of a message; more are counted."""
 
 
 def validate_texts(texts: Any, *, first: int = 0) -> list[str]:
@@ -23,6 +26,8 @@ def validate_texts(texts: Any, *, first: int = 0) -> list[str]:
     check_stream(texts)
     checked = list(texts)
     for position, text in enumerate(checked, first):
+        if _is_null(text):
+            raise TextTypeError(_nulls(checked, first))
         check_text(text, f"texts[{position}]")
     return checked
 
@@ -75,6 +80,28 @@ def check_text(text: Any, name: str) -> None:
                 f"{name} has a lone surrogate, U+{ord(text[at]):04X}, at character {at}: "
                 "it is no text in any encoding; decode with errors='replace'"
             ) from error
+
+
+def _is_null(value: object) -> bool:
+    """Whether a table has nothing there: None, NaN, pandas' NA and NaT."""
+    if isinstance(value, str):
+        return False
+    return (
+        value is None
+        or (isinstance(value, float) and value != value)  # noqa: PLR0124 - so is NaN alone
+        or type(value).__name__ in {"NAType", "NaTType"}
+    )
+
+
+def _nulls(texts: list[Any], first: int) -> str:
+    """The message that some texts are null, with their positions."""
+    at = [position for position, text in enumerate(texts, first) if _is_null(text)]
+    message = f"texts[{at[0]}] is {_describe(texts[at[0] - first])}, expected str"
+    if len(at) == 1:
+        return message
+    others = ", ".join(f"texts[{position}]" for position in at[1:_MOST_NULLS])
+    more = f" and {len(at) - _MOST_NULLS} more" if len(at) > _MOST_NULLS else ""
+    return f"{message}; so is {others}{more}: drop them, or put a text in their place"
 
 
 def _describe(value: object) -> str:

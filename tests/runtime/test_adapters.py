@@ -154,6 +154,11 @@ class TestChroma:
             Encoder.build_from_config({})
 
 
+def test_embed_documents_of_one_str_is_refused(tiny: Encoder) -> None:
+    with pytest.raises(TextTypeError, match=r"^embed_documents takes a list of texts, got one str"):
+        tiny.embed_documents("abc")
+
+
 def test_one_of_two_ways_to_call(tiny: Encoder) -> None:
     with pytest.raises(TextTypeError, match=r"one text or input=\[\.\.\.\], not both"):
         tiny.embed_query("a", input=["b"])  # type: ignore[call-overload]  # the point

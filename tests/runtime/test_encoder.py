@@ -3,6 +3,7 @@
 import re
 import threading
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -218,6 +219,47 @@ def test_similarity_of_texts_and_vectors(encoder: Encoder) -> None:
     np.testing.assert_allclose(encoder.similarity("a dog", 3 * vectors), cosines, atol=1e-6)
     np.testing.assert_allclose(encoder.similarity("a dog", vectors[0]), cosines[:, :1], atol=1e-6)
     assert encoder.similarity([], lines).shape == (0, 3)
+
+
+def test_similarity_takes_vectors_of_every_kind(tiny: Encoder) -> None:
+    torch = pytest.importorskip("torch")
+    texts = ["one", "two", "three"]
+    vectors = tiny.encode(texts)
+    expected = tiny.similarity(vectors, vectors)
+    parameter = torch.nn.Parameter(torch.from_numpy(vectors.copy()))
+    for same in (
+        tiny.embed_documents(texts),
+        tiny(texts),
+        tuple(tiny(texts)),
+        vectors.tolist(),
+        vectors.astype(np.float64),
+        parameter,  # has a gradient
+        list(parameter),
+        torch.from_numpy(vectors).double(),
+    ):
+        np.testing.assert_allclose(tiny.similarity(same, vectors), expected, atol=1e-6)
+    half = torch.from_numpy(vectors).bfloat16()  # of which NumPy has none
+    np.testing.assert_allclose(tiny.similarity(half, vectors), expected, atol=0.02)
+    for one in (tiny.embed_query("one"), torch.from_numpy(vectors[0])):
+        np.testing.assert_allclose(tiny.similarity(one, texts), expected[:1], atol=1e-6)
+
+
+@pytest.mark.parametrize("texts", [[["a"]], [True], np.array([["a"]]), 3, {"a": 1}])
+def test_similarity_refuses_what_is_neither(texts: Any, tiny: Encoder) -> None:
+    with pytest.raises(TextTypeError, match=r"^texts"):
+        tiny.similarity(texts, "a")
+
+
+def test_similarity_of_vectors_of_different_lengths(tiny: Encoder) -> None:
+    with pytest.raises(UsageError, match=r"^b has vectors of different lengths$"):
+        tiny.similarity("a", [[0.0] * 32, [0.0] * 31])
+
+
+@pytest.mark.parametrize("kind", [np.int8, np.int64, np.uint16])
+def test_a_whole_number_of_numpy(kind: type[np.integer[Any]], tiny: Encoder) -> None:
+    texts = ["a", "b", "c"]
+    np.testing.assert_array_equal(tiny.encode(texts, batch_size=kind(2)), tiny.encode(texts))
+    assert [len(block) for block in tiny.iter_encode(texts, batch_size=kind(2))] == [2, 1]
 
 
 def test_similarity_refuses_another_dimension(tiny: Encoder) -> None:

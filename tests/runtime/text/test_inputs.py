@@ -65,6 +65,19 @@ def test_any_iterable_of_texts(texts: Any, tiny: Encoder) -> None:
         (["a", b"b"], "texts[1] is bytes, expected str: decode it first"),
         (["a", "b", 3.5], "texts[2] is float (3.5), expected str"),
         (["a", float("nan")], "texts[1] is float (nan), expected str"),
+        (
+            ["a", float("nan"), "b", None, float("nan")],
+            (
+                "texts[1] is float (nan), expected str; so is texts[3], texts[4]: drop them, or put"
+                " a text in their place"
+            ),
+        ),
+        (
+            [None] * 200,
+            "texts[0] is None, expected str; so is "
+            + ", ".join(f"texts[{n}]" for n in range(1, 100))
+            + " and 100 more: drop them, or put a text in their place",
+        ),
         ([["a", "b"]], "texts[0] is a list (str, str), expected str"),
         ([("a", "b", "c", "d")], "texts[0] is a tuple (str, str, str, …), expected str"),
         (np.array([1.0]), "texts[0] is float64 (1.0), expected str"),
