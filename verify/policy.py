@@ -76,7 +76,7 @@ def load_policy(path: Path) -> Policy:
         raise PolicyError(f"cannot read the policy {path}: {error}") from error
     try:
         data = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise PolicyError(f"the policy {path} is not TOML: {error}") from error
     changes = {key: _section(path, text, key, value) for key, value in data.items()}
     rules = {key: dict(value) for key, value in BUILT_IN.rules.items()}

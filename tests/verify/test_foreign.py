@@ -166,6 +166,7 @@ def spoil(name: str, content: Any) -> Callable[[Path], None]:
     ("fault", "message"),
     [
         (spoil("modules.json", "{"), r"cannot read .*modules\.json"),
+        (spoil("modules.json", "[" * 99999), r"cannot read .*modules\.json"),
         (spoil("modules.json", {}), r"modules\.json holds no JSON list"),
         (spoil("1_Pooling/config.json", {"pooling_mode_max_tokens": True}), "mean and CLS pooling"),
         (spoil("1_Pooling/config.json", {"pooling_mode": "max"}), "asks for no pooling"),

@@ -72,6 +72,7 @@ def test_the_narrower_section_wins(tmp_path: Path) -> None:
         ("[int8]\ncosine-min = true\n", "line 2: cosine-min = True; expected a number"),
         ("[int8]\ncosine-min = 'x'\n", "line 2: cosine-min = 'x'; expected a number"),
         ("[fp32]\ntop10 = 1\n[int8]\ntop10 = []\n", "line 4: top10 = .*expected a number"),
+        (f"int8 = {'[' * 9999}", "is not TOML: "),
         ("[int8\n", r"is not TOML: .*\(at line 1, column 6\)"),
     ],
 )

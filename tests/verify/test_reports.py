@@ -360,17 +360,36 @@ def test_what_stood_there_stays_when_writing_fails(
 ) -> None:
     write_reports(make(), tmp_path)
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
-    write = Path.write_text
+    open_ = Path.open
 
-    def full(self: Path, text: str, **settings: Any) -> int:
+    def full(self: Path, mode: str = "r", **settings: Any) -> Any:
         if "junit" in self.name:
             raise OSError(28, "No space left on device")
-        return write(self, text, **settings)
+        return open_(self, mode, **settings)
 
-    monkeypatch.setattr(Path, "write_text", full)
+    monkeypatch.setattr(Path, "open", full)
     with pytest.raises(ReportPathError, match="No space left on device"):
         write_reports(make(figure=0.995), tmp_path)
+    monkeypatch.undo()
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_a_planted_link_is_not_written_through(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.urandom", bytes)
+    precious = tmp_path / "precious"
+    precious.write_text("kept")
+    folder = tmp_path / "report"
+    folder.mkdir()
+    (folder / ".report.md.00000000.part").symlink_to(precious)
+    with pytest.raises(ReportPathError, match="File exists"):
+        write_reports(make(), folder, formats=["markdown"])
+    (tmp_path / ".toolkit-probe.00000000").symlink_to(tmp_path / "made")
+    with pytest.raises(ReportPathError, match="File exists"):
+        check_writable(tmp_path / "other")
+    assert precious.read_text() == "kept"
+    assert not (tmp_path / "made").exists()
 
 
 def test_a_path_that_cannot_be_written_is_found_before(tmp_path: Path) -> None:

@@ -40,7 +40,8 @@ def normalized(directory: Path) -> bool:
         InvalidArtifact: it cannot be read.
     """
     modules = read_json(directory, "modules.json", default=[])
-    return any(str(module.get("type", "")).endswith("Normalize") for module in modules)
+    kinds = [str(module.get("type", "")) for module in modules if isinstance(module, dict)]
+    return any(kind.endswith("Normalize") for kind in kinds)
 
 
 def max_seq_length(directory: Path) -> int:
@@ -73,7 +74,7 @@ def read_json(directory: Path, name: str, *, default: Any = None) -> Any:
         return empty
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise InvalidArtifact(f"cannot read {path}: {error}") from error
     if not isinstance(data, type(empty)):
         raise InvalidArtifact(f"{path} holds no JSON {'object' if default is None else 'list'}")

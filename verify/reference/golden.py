@@ -17,15 +17,19 @@ An uncompressed zip of plain arrays with a fixed date: the same content gives th
 import io
 import itertools
 import json
-import os
+import math
+import re
+import struct
 import zipfile
-from collections.abc import Sequence
+import zlib
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 from minilm.runtime.errors import InvalidArtifact
+from minilm.runtime.files import write_atomically
 from minilm.verify.reference.base import Reference, Vectors
 from minilm.verify.reference.corpus import Sample, build_corpus
 from minilm.verify.tokenizer import token_counter
@@ -35,21 +39,35 @@ __all__ = ["GOLDEN_NAME", "GoldenReference", "write_golden"]
 GOLDEN_NAME: Final = "golden.npz"
 FORMAT: Final = 1
 
-_NAMES: Final = (
-    "format",
-    "texts",
-    "text_ends",
-    "categories",
-    "vectors",
-    "ids",
-    "id_ends",
-    "max_tokens",
-    "weights_sha256",
+_MAX_BYTES: Final = 1 << 26
+"""The default model's file takes under a megabyte."""
+
+_MAX_TOKENS: Final = 1 << 15
+# As NumPy writes it. Its own reader takes any literal of Python and trusts the shape.
+_HEADER: Final = re.compile(
+    rb"\x93NUMPY\x01\x00..\{'descr': '(?P<kind>[<>|]\w{1,9})', "
+    rb"'fortran_order': (?P<by_columns>True|False), 'shape': \((?P<shape>[\d, ]{0,60})\), \} *\n",
+    re.DOTALL,
 )
+_WHOLE: Final = ("<i4", "<i8")
+_BYTES: Final = ("|u1",)
+_ARRAYS: Final[Mapping[str, tuple[tuple[str, ...], int]]] = {
+    "format": (_WHOLE, 0),
+    "texts": (_BYTES, 1),
+    "text_ends": (_WHOLE, 1),
+    "categories": (_BYTES, 1),
+    "vectors": (("<f4",), 2),
+    "ids": (_WHOLE, 1),
+    "id_ends": (_WHOLE, 1),
+    "max_tokens": (_WHOLE, 0),
+    "weights_sha256": (_BYTES, 1),
+}
+"""Each array's types and its number of axes."""
 _EPOCH: Final = (1980, 1, 1, 0, 0, 0)
 
 Arrays = dict[str, npt.NDArray[Any]]
-Pieces = TypeVar("Pieces", bytes, list[int])
+Pieces = TypeVar("Pieces", bytes, npt.NDArray[Any])
+_BAD_ZIP: Final = (zipfile.BadZipFile, RuntimeError, EOFError, OSError, struct.error, zlib.error)
 
 
 def write_golden(bundle_dir: Path, reference: Reference) -> None:
@@ -79,12 +97,7 @@ def write_golden(bundle_dir: Path, reference: Reference) -> None:
         "weights_sha256": np.frombuffer(bytes.fromhex(reference.weights_sha256), dtype=np.uint8),
     }
     path = bundle_dir / GOLDEN_NAME
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        temporary.write_bytes(_pack(arrays))
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    write_atomically(path, _pack(arrays))
 
 
 class GoldenReference:
@@ -107,7 +120,7 @@ class GoldenReference:
         arrays = _unpack(path)
         try:
             self._fill(arrays)
-        except (KeyError, ValueError, IndexError, TypeError) as error:
+        except (ValueError, RecursionError) as error:
             raise InvalidArtifact(f"{path} is inconsistent: {error}") from error
         self.name = f"{GOLDEN_NAME} of the bundle (the original's vectors, recorded by the build)"
 
@@ -115,21 +128,24 @@ class GoldenReference:
         if int(arrays["format"]) != FORMAT:
             raise ValueError(f"format {int(arrays['format'])}, this version reads {FORMAT}")
         self.max_tokens = int(arrays["max_tokens"])
-        self.weights_sha256 = arrays["weights_sha256"].astype(np.uint8).tobytes().hex()
-        blob = arrays["texts"].astype(np.uint8).tobytes()
+        if not 2 < self.max_tokens <= _MAX_TOKENS:
+            raise ValueError(f"max_tokens {self.max_tokens}, expected 3 to {_MAX_TOKENS}")
+        self.weights_sha256 = arrays["weights_sha256"].tobytes().hex()
+        blob = arrays["texts"].tobytes()
         texts = [part.decode("utf-8") for part in _split(blob, arrays["text_ends"])]
-        categories = json.loads(arrays["categories"].astype(np.uint8).tobytes())
-        vectors = arrays["vectors"]
-        ids = _split(arrays["ids"].tolist(), arrays["id_ends"])
-        if not len(texts) == len(categories) == len(vectors) == len(ids) or vectors.ndim != 2:
+        categories = json.loads(arrays["categories"].tobytes())
+        if not isinstance(categories, list):
+            raise ValueError("categories are no list")  # noqa: TRY004 - of the file, not the caller
+        self._vectors = arrays["vectors"].astype(np.float32)
+        self._ids = _split(arrays["ids"], arrays["id_ends"])
+        counts = {len(texts), len(categories), len(self._vectors), len(self._ids)}
+        if len(counts) > 1 or not texts:
             raise ValueError(
-                f"{len(texts)} texts, {len(categories)} categories, {len(ids)} token lists and "
-                f"vectors of shape {vectors.shape}"
+                f"{len(texts)} texts, {len(categories)} categories, {len(self._ids)} token lists "
+                f"and vectors of shape {self._vectors.shape}"
             )
         pairs = zip(texts, categories, strict=True)
         self.corpus = tuple(Sample(text=t, category=str(c)) for t, c in pairs)
-        self._vectors = vectors.astype(np.float32)
-        self._ids = [[int(i) for i in row] for row in ids]
         self._places = {text: place for place, text in enumerate(texts)}
 
     def encode(self, texts: Sequence[str]) -> Vectors:
@@ -146,7 +162,7 @@ class GoldenReference:
         Raises:
             KeyError: a text is no probe text.
         """
-        return [self._ids[self._places[text]] for text in texts]
+        return [self._ids[self._places[text]].tolist() for text in texts]
 
 
 def _split(whole: Pieces, ends: npt.NDArray[Any]) -> list[Pieces]:
@@ -159,7 +175,7 @@ def _split(whole: Pieces, ends: npt.NDArray[Any]) -> list[Pieces]:
 def _pack(arrays: Arrays) -> bytes:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
-        for name in _NAMES:
+        for name in _ARRAYS:
             member = io.BytesIO()
             np.lib.format.write_array(member, arrays[name], version=(1, 0), allow_pickle=False)
             info = zipfile.ZipInfo(f"{name}.npy", date_time=_EPOCH)
@@ -169,14 +185,50 @@ def _pack(arrays: Arrays) -> bytes:
 
 
 def _unpack(path: Path) -> Arrays:
+    """Read the arrays of a file of unknown origin, in memory that its size bounds.
+
+    Raises:
+        InvalidArtifact: It is missing or not what `_pack` writes.
+    """
+    if path.exists() and not path.is_file():
+        raise InvalidArtifact(f"{path} is not a regular file")
     try:
-        # Read whole: numpy leaves its file open where the content is no zip.
-        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as archive:
-            return {name: archive[name] for name in _NAMES}
+        size_bytes = path.stat().st_size
+        if size_bytes > _MAX_BYTES:
+            raise InvalidArtifact(f"{path} has {size_bytes} bytes, expected at most {_MAX_BYTES}")
+        with path.open("rb") as file:
+            content = file.read(size_bytes)
     except FileNotFoundError as error:
         raise InvalidArtifact(
             f"{path} does not exist: without it and without PyTorch there is nothing to compare "
             'with; pip install "minilm-toolkit[build]", or build the bundle again'
         ) from error
-    except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile) as error:
+    except OSError as error:
+        raise InvalidArtifact(f"cannot read {path}: {error}") from error
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            return {name: _array(archive, name) for name in _ARRAYS}
+    except (*_BAD_ZIP, KeyError, ValueError) as error:
         raise InvalidArtifact(f"cannot read {path}: {type(error).__name__}: {error}") from error
+
+
+def _array(archive: zipfile.ZipFile, name: str) -> npt.NDArray[Any]:
+    """One array; its header is believed only as far as there are bytes for it."""
+    info = archive.getinfo(f"{name}.npy")
+    if info.compress_type != zipfile.ZIP_STORED or info.file_size != info.compress_size:
+        raise ValueError(f"{name} is compressed, expected arrays as they are")
+    content = archive.read(info)
+    header = _HEADER.match(content)
+    if header is None or header.end() != 10 + int.from_bytes(content[8:10], "little"):
+        raise ValueError(f"{name} does not begin as an array in NPY format 1.0")
+    kind, by_columns = header["kind"].decode("ascii"), header["by_columns"] == b"True"
+    shape = tuple(map(int, header["shape"].replace(b",", b" ").split()))
+    kinds, dimensions = _ARRAYS[name]
+    if kind not in kinds or len(shape) != dimensions:
+        raise ValueError(f"{name} is {kind} {shape}, expected {kinds[0]} of {dimensions} axes")
+    dtype = np.dtype(kind)
+    size_bytes = math.prod(shape) * dtype.itemsize
+    data = content[header.end() :]
+    if size_bytes != len(data):
+        raise ValueError(f"{name} of shape {shape} takes {size_bytes} bytes, has {len(data)}")
+    return np.frombuffer(data, dtype).reshape(shape, order="F" if by_columns else "C")

@@ -34,12 +34,15 @@ def write_reports(
         )
     texts = {name: render(report) for name, render in (REPORT_FORMATS[f] for f in formats)}
     staged: list[tuple[Path, Path]] = []
+    mark = os.urandom(4).hex()
     try:
         directory.mkdir(parents=True, exist_ok=True)
         for name, text in texts.items():
-            temporary = directory / f".{name}.{os.getpid()}"
-            staged.append((temporary, directory / name))
-            temporary.write_text(text, encoding="utf-8", newline="\n")
+            temporary = directory / f".{name}.{mark}.part"
+            # Created here: a link or a file of that name is somebody else's.
+            with temporary.open("x", encoding="utf-8", newline="\n") as stream:
+                staged.append((temporary, directory / name))
+                stream.write(text)
         for temporary, final in staged:
             temporary.replace(final)
     except OSError as error:
@@ -81,9 +84,9 @@ def check_writable(
             raise ReportPathError(
                 f"cannot write reports to {directory}: {directory / name} is a directory"
             )
-    probe = nearest / f".toolkit-probe.{os.getpid()}"
+    probe = nearest / f".toolkit-probe.{os.urandom(4).hex()}"
     try:
-        probe.touch()
+        probe.touch(exist_ok=False)
         probe.unlink()
     except OSError as error:
         raise ReportPathError(f"cannot write reports to {directory}: {error}") from error
