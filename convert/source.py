@@ -79,6 +79,11 @@ def resolve(model: str | None = None) -> Source:
         raise SourceError(
             f"model {model!r} is neither a directory that exists nor a Hub id (org/name[@revision])"
         )
+    if not (name and name.isprintable()):
+        raise SourceError(
+            f"the directory {str(directory)!r} gives the model no printable name, which a bundle "
+            "needs: rename it"
+        )
     layout = read_layout(directory)
     weights = _weights_in(layout.transformer, name)
     if not (layout.transformer / _TOKENIZER).is_file():

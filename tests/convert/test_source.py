@@ -77,6 +77,16 @@ def test_model_is_a_file(tmp_path: Path) -> None:
         resolve(str(path))
 
 
+@pytest.mark.parametrize("name", ["line\nbreak", "esc\x1b[31m"])
+def test_directory_whose_name_no_manifest_can_hold(
+    tiny_model: Path, tmp_path: Path, name: str
+) -> None:
+    model = shutil.copytree(tiny_model, tmp_path / name)
+    with pytest.raises(SourceError, match="gives the model no printable name") as caught:
+        resolve(str(model))
+    assert str(caught.value).isprintable()
+
+
 @pytest.mark.parametrize(
     ("file", "fields", "message"),
     [
