@@ -125,11 +125,12 @@ def _check_model(path: Path, config: Mapping[str, Any], layout: ModelLayout) -> 
         isinstance(prompt, str | None) for prompt in prompts.values()
     ):
         raise SourceError(f"{path} has prompts {prompts!r}, expected an object of strings")
-    if name is not None and prompts.get(name) != "":
+    prompt = prompts.get(name) if isinstance(name, str) else None
+    if name is not None and prompt != "":
         raise SourceError(
             f"{path} sets default_prompt_name to {name!r}, so that every text gets the prompt "
-            f"{prompts.get(name)!r}: default prompts are not supported; set it to null and pass "
-            "the prompt to `encode`"
+            f"{prompt!r}: default prompts are not supported; set it to null and pass the prompt to "
+            "`encode`"
         )
 
 
@@ -168,6 +169,7 @@ def _check_case(transformer: Path, *, lower: Path | None) -> None:
 def _lowers_case(normalizer: Any) -> bool:
     if not isinstance(normalizer, dict):
         return False
-    if normalizer.get("type") == "Sequence":
-        return any(_lowers_case(part) for part in normalizer.get("normalizers") or ())
+    parts = normalizer.get("normalizers")
+    if isinstance(parts, list):
+        return any(map(_lowers_case, parts))
     return normalizer.get("type") == "Lowercase" or normalizer.get("lowercase") is True

@@ -2,10 +2,12 @@
 
 import hashlib
 import json
+import shutil
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -66,7 +68,14 @@ class _Hub(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def hub(tiny_model: Path) -> Iterator[str]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Hub, tiny_model))
+    with serving(tiny_model) as endpoint:
+        yield endpoint
+
+
+@contextmanager
+def serving(model: Path) -> Iterator[str]:
+    """A Hub with one model; gives its address."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Hub, model))
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     yield f"http://127.0.0.1:{server.server_port}"
@@ -98,6 +107,18 @@ def run(model: str, endpoint: str, home: Path) -> subprocess.CompletedProcess[st
 
 def test_download(hub: str, tmp_path: Path) -> None:
     done = run("team/tiny", hub, tmp_path)
+    assert done.stdout == "team/tiny None 32\n", done.stderr
+
+
+def test_download_of_a_model_in_folders(tiny_model: Path, tmp_path: Path) -> None:
+    model = tmp_path / "model"
+    shutil.copytree(tiny_model, model / "0_Transformer")
+    (model / "0_Transformer/1_Pooling").rename(model / "1_Pooling")
+    modules = json.loads((model / "0_Transformer/modules.json").read_text("utf-8"))
+    modules[0]["path"] = "0_Transformer"
+    (model / "modules.json").write_text(json.dumps(modules), encoding="utf-8")
+    with serving(model) as endpoint:
+        done = run("team/tiny", endpoint, tmp_path / "home")
     assert done.stdout == "team/tiny None 32\n", done.stderr
 
 

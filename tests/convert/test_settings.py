@@ -101,6 +101,11 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
         {"default_prompt_name": "missing"},
         "sets default_prompt_name to 'missing'",
     ),
+    (
+        "config_sentence_transformers.json",
+        {"default_prompt_name": ["query"]},
+        "sets default_prompt_name to ['query']",
+    ),
     ("config_sentence_transformers.json", {"prompts": ["query: "]}, "has prompts"),
     (
         "config_sentence_transformers.json",
