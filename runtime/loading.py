@@ -14,7 +14,8 @@ from minilm.runtime.artifact import Variant
 from minilm.runtime.backends import BACKEND_MODULES, BACKENDS, Backend, SessionOptions
 from minilm.runtime.backends.requirements import install_line
 from minilm.runtime.errors import BackendUnavailable
-from minilm.runtime.execution.threads import start_in_thread
+from minilm.runtime.execution.threads import BackgroundTasks
+from minilm.runtime.forking import native_calls
 from minilm.runtime.hardware import host as hosts
 from minilm.runtime.hardware.cuda import PROVIDER
 from minilm.runtime.integrity import IntegrityLevel, missing_files, read_file
@@ -90,24 +91,27 @@ def _load(bundle: Path, options: LoadOptions) -> "Encoder":
     backend = BACKENDS[variant.backend]
     threads = options.threads or host.cores
     read_one = partial(_read, bundle, manifest, level=options.verify)
-    files = start_in_thread(lambda: {name: read_one(name) for name in variant.files})
-    _import(backend, variant)
-    from minilm.runtime.encoder import Encoder
-    from minilm.runtime.execution.executor import BatchExecutor
-    from minilm.runtime.text.tokenizer import TextTokenizer
+    # The threads of the block are inside as this one is, which waits for them.
+    with native_calls, BackgroundTasks() as background:
+        files = background.start(lambda: {name: read_one(name) for name in variant.files})
+        _import(backend, variant)
+        from minilm.runtime.encoder import Encoder
+        from minilm.runtime.execution.executor import BatchExecutor
+        from minilm.runtime.text.tokenizer import TextTokenizer
 
-    # The tokenizer takes 15 ms, which the session, busy in native code, does not notice.
-    tokenizer = start_in_thread(lambda: TextTokenizer(read_one(TOKENIZER_NAME)))
-    _check_config(bundle, manifest, read_one)
-    session_options = SessionOptions(
-        threads=threads,
-        max_tokens=manifest.model.max_tokens,
-        provider=options.provider,
-        cache_dir=options.cache_dir,
-    )
-    session = backend.open_session(variant, files(), session_options)
+        # The tokenizer takes 15 ms, which the session, busy in native code, does not notice.
+        tokenizer = background.start(lambda: TextTokenizer(read_one(TOKENIZER_NAME)))
+        _check_config(bundle, manifest, read_one)
+        session_options = SessionOptions(
+            threads=threads,
+            max_tokens=manifest.model.max_tokens,
+            provider=options.provider,
+            cache_dir=options.cache_dir,
+        )
+        session = backend.open_session(variant, files(), session_options)
+        executor = BatchExecutor(session, tokenizer(), variant)
     return Encoder(
-        executor=BatchExecutor(session, tokenizer(), variant),
+        executor=executor,
         manifest=manifest,
         why=f"{why} {threads} thread{'s' * (threads > 1)}; cores allowed: {host.cores_reason}.",
         options=options,

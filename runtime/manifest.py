@@ -262,15 +262,6 @@ def _check_references(manifest: Manifest) -> None:
         for path in variant.files:
             if path not in listed:
                 raise MisfitError(f"a file of {variant.name}", path, "one that `files` lists")
-        for tensor in variant.outputs:
-            if tensor.name == "sentence_embedding" and tensor.shape[-1:] != (
-                manifest.model.dimension,
-            ):
-                raise MisfitError(
-                    f"sentence_embedding of {variant.name}",
-                    list(tensor.shape),
-                    f"vectors of model.dimension, {manifest.model.dimension}, elements",
-                )
 
 
 def _unique(kind: str, names: list[str]) -> set[str]:

@@ -9,6 +9,7 @@ from minilm.runtime.errors import EncoderUnusable
 from minilm.runtime.execution.batching import BatchPlanner, TokenRow, longest_first, make_batch
 from minilm.runtime.execution.request import EncodeRequest, EncodeResult, TokenizedTexts, tokenize
 from minilm.runtime.execution.threads import run_parallel
+from minilm.runtime.forking import native_calls
 from minilm.runtime.manifest import Variant
 from minilm.runtime.text.tokenizer import TextTokenizer
 
@@ -62,14 +63,18 @@ class BatchExecutor:
         result = EncodeResult(request)
 
         def prepare(positions: Sequence[int]) -> TokenizedTexts:
-            return tokenize(request, tokenizer, positions)
+            with native_calls:
+                return tokenize(request, tokenizer, positions)
 
         def plan(tokenized: TokenizedTexts, last: bool) -> Iterator[list[TokenRow]]:
             result.count(tokenized)
             return planner.add(tokenized.rows, last=last)
 
         def work(rows: list[TokenRow]) -> None:
-            result.store(rows, session.run(make_batch(rows, tokenizer.prefix, tokenizer.suffix)))
+            batch = make_batch(rows, tokenizer.prefix, tokenizer.suffix)
+            with native_calls:
+                vectors = session.run(batch)
+            result.store(rows, vectors)
             if advance is not None:
                 advance(sum(row.part == 0 for row in rows))
 
@@ -84,7 +89,8 @@ class BatchExecutor:
 
     def close(self) -> None:
         """Let go of the session: its graph is freed when the last call in progress ends."""
-        self._session = None
+        with native_calls:
+            self._session = None
 
     def _live(self) -> Session:
         """The session, if this process may use it."""

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 from minilm.runtime.backends.batch import Vectors
-from minilm.runtime.errors import TextTooLong
+from minilm.runtime.errors import InvalidArtifact, TextTooLong
 from minilm.runtime.execution.batching import TokenRow
 from minilm.runtime.text.tokenizer import Ids, TextTokenizer
 from minilm.runtime.text.windows import window_spans
@@ -169,7 +169,16 @@ class EncodeResult:
         Args:
             rows: Rows of the batch.
             vectors: Their vectors: float32, (rows, dimension).
+
+        Raises:
+            InvalidArtifact: The vectors have another dimension than the manifest says.
         """
+        dimension = self._options.dimension
+        if vectors.shape[1] != dimension:
+            raise InvalidArtifact(
+                f"the graph gives vectors of {vectors.shape[1]} elements, the manifest says "
+                f"{dimension}: build the bundle again"
+            )
         if not self._windows:
             self._vectors[[row.text for row in rows]] = vectors
             return

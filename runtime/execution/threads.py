@@ -4,9 +4,10 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from typing import Generic, TypeVar
+from types import TracebackType
+from typing import Generic, Self, TypeVar
 
-__all__ = ["run_parallel", "start_in_thread"]
+__all__ = ["BackgroundTasks", "run_parallel"]
 
 _Source = TypeVar("_Source")
 _Prepared = TypeVar("_Prepared")
@@ -40,7 +41,8 @@ def run_parallel(
             several sources failed, the error of the first.
     """
     feed = _Feed(sources, prepare, plan, work, workers)
-    helpers = [threading.Thread(target=feed.loop, daemon=True) for _ in range(workers - 1)]
+    # No daemons: the interpreter must not end while one of them is in native code.
+    helpers = [threading.Thread(target=feed.loop) for _ in range(workers - 1)]
     for helper in helpers:
         helper.start()
     feed.loop()
@@ -128,29 +130,52 @@ class _Feed(Generic[_Source, _Prepared, _Batch]):
             self._changed.notify_all()
 
 
-def start_in_thread(function: Callable[[], _Result]) -> Callable[[], _Result]:
-    """Start `function` on a thread of its own.
+class BackgroundTasks:
+    """Functions on threads of their own. None of them outlives the block.
 
-    Returns:
-        A function that waits for it, and returns what it returned or raises what it raised.
+    A thread that is in native code when the interpreter ends would take the process down with it:
+    so a block that fails waits for its threads, too.
     """
-    results: list[_Result] = []
-    errors: list[BaseException] = []
 
-    def target() -> None:
-        try:
-            results.append(function())
-        # Any at all: it is raised again below, in the thread that asks for the result.
-        except BaseException as error:  # noqa: BLE001
-            errors.append(error)
+    def __init__(self) -> None:
+        self._threads: list[threading.Thread] = []
 
-    thread = threading.Thread(target=target, daemon=True)
-    thread.start()
+    def start(self, function: Callable[[], _Result]) -> Callable[[], _Result]:
+        """Start `function`.
 
-    def result() -> _Result:
-        thread.join()
-        if errors:
-            raise errors[0]
-        return results[0]
+        Returns:
+            A function that waits for it, and returns what it returned or raises what it raised.
+        """
+        results: list[_Result] = []
+        errors: list[BaseException] = []
 
-    return result
+        def target() -> None:
+            try:
+                results.append(function())
+            # Any at all: it is raised again below, in the thread that asks for the result.
+            except BaseException as error:  # noqa: BLE001
+                errors.append(error)
+
+        thread = threading.Thread(target=target)
+        self._threads.append(thread)
+        thread.start()
+
+        def result() -> _Result:
+            thread.join()
+            if errors:
+                raise errors[0]
+            return results[0]
+
+        return result
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        for thread in self._threads:
+            thread.join()

@@ -195,6 +195,17 @@ def test_a_config_that_came_along_has_to_agree(tiny_copy: Path) -> None:
         load(tiny_copy, target="cpu")
 
 
+def test_a_graph_of_another_dimension_than_the_manifest_says(tiny_copy: Path) -> None:
+    (tiny_copy / "config.json").unlink()
+    path = tiny_copy / "manifest.json"
+    text = path.read_text("utf-8")
+    path.write_text(text.replace('"dimension": 32', '"dimension": 31'), encoding="utf-8")
+    with load(tiny_copy, target="cpu", precision="fp32") as encoder:
+        message = "the graph gives vectors of 32 elements, the manifest says 31: build the bundle"
+        with pytest.raises(InvalidArtifact, match=f"^{message}"):
+            encoder.encode("a")
+
+
 _SPECIAL = """
 import os, resource, sys
 from pathlib import Path

@@ -2,6 +2,8 @@
 
 import json
 import re
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -135,6 +137,29 @@ def test_a_tokenizer_that_is_missing(tiny_copy: Path) -> None:
             InvalidArtifact, match=r"^tokenizer\.json is missing from .*: build the"
         ):
             load(tiny_copy, verify=level)
+
+
+def test_a_load_that_fails_leaves_no_thread(
+    tiny_copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A thread that is still reading the tokenizer when the interpreter ends would abort it."""
+    from minilm.runtime.text import tokenizer
+
+    ended = threading.Event()
+
+    def slow(data: bytes) -> None:
+        time.sleep(0.2)
+        ended.set()
+
+    monkeypatch.setattr(tokenizer, "TextTokenizer", slow)
+    (tiny_copy / "onnx/model.onnx").write_bytes(
+        bytes((tiny_copy / "onnx/model.onnx").stat().st_size)
+    )
+    before = threading.active_count()
+    with pytest.raises(InvalidArtifact, match=r"^onnx/model.onnx was altered"):
+        load(tiny_copy, target="cpu", precision="fp32")
+    assert ended.is_set()
+    assert threading.active_count() == before
 
 
 def test_every_error_has_a_base_and_a_code_of_its_own() -> None:

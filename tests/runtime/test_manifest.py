@@ -77,11 +77,6 @@ def _put(data: Any, path: str, value: object) -> str:
         ("model.max_tokens", True, "model.max_tokens is True, expected a whole number"),
         ("model.max_tokens", 64.0, "model.max_tokens is 64.0, expected a whole number"),
         ("model.dimension", 0, "model.dimension is 0, expected a whole number from 1 to "),
-        (
-            "model.dimension",
-            31,
-            "sentence_embedding of cpu/fp32 is ['batch', 32], expected vectors",
-        ),
         ("model.normalized", 1, "model.normalized is 1, expected true or false"),
         ("model.pooling", "max", "model.pooling is 'max', expected 'mean' or 'cls'"),
         ("model.id", "a\n::error::b", r"model.id is 'a\n::error::b', expected a text of printable"),

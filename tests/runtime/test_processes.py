@@ -109,6 +109,99 @@ class TestFork:
         answer = _run(_FORK_AND_EXIT, tiny_bundle, "openvino", act)
         assert answer == {"code": 7}
 
+    @pytest.mark.parametrize(("target", "code"), [("cpu", "0"), ("openvino", "4")])
+    def test_forked_while_other_threads_encode(
+        self, target: str, code: str, tiny_bundle: Path
+    ) -> None:
+        assert _run(_FORK_WHILE_ENCODING, tiny_bundle, target) == {code: 20}
+
+    @pytest.mark.parametrize("target", ["cpu", "openvino"])
+    def test_a_pool_forked_while_other_threads_encode(self, target: str, tiny_bundle: Path) -> None:
+        expected = {"cpu": {"vectors": 8}, "openvino": {"EncoderUnusable": 8}}
+        assert _run(_FORKED_POOL, tiny_bundle, target) == expected[target]
+
+    @pytest.mark.parametrize("target", ["cpu", "openvino"])
+    def test_forked_while_another_thread_loads(self, target: str, tiny_bundle: Path) -> None:
+        assert _run(_FORK_WHILE_LOADING, tiny_bundle, target) == {"0": 5}
+
+
+_FORK_WHILE_ENCODING = """
+import collections, json, os, signal, sys, threading, time
+from minilm.runtime import load
+from minilm.runtime.errors import EncoderUnusable
+encoder = load(sys.argv[1], target=sys.argv[2], threads=2, on_long="truncate")
+texts = ["some words in a text of the parent", "x " * 30] * 50
+encoder.encode(texts)
+sys.setswitchinterval(1e-5)
+def work():
+    while True:
+        encoder.encode(texts)
+        encoder.encode("short text")
+for _ in range(4):
+    threading.Thread(target=work, daemon=True).start()
+codes = collections.Counter()
+for number in range(20):
+    time.sleep(0.007 * (number % 5))
+    child = os.fork()
+    if child == 0:
+        signal.alarm(60)
+        try:
+            encoder.encode(texts)
+            encoder.encode("one")
+            os._exit(0)
+        except EncoderUnusable:
+            os._exit(4)
+        except BaseException:
+            os._exit(9)
+    codes[os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])] += 1
+print(json.dumps(codes), flush=True)
+os._exit(0)
+"""
+
+_FORKED_POOL = """
+import collections, json, multiprocessing, os, sys, threading
+from minilm.runtime import load
+from minilm.runtime.errors import EncoderUnusable
+encoder = load(sys.argv[1], target=sys.argv[2], threads=2, on_long="truncate")
+texts = ["some words in a text of the parent"] * 100
+encoder.encode(texts)
+def work():
+    while True:
+        encoder.encode(texts)
+for _ in range(3):
+    threading.Thread(target=work, daemon=True).start()
+def embed(text):
+    try:
+        encoder.encode([text] * 50)
+        return "vectors"
+    except EncoderUnusable as error:
+        return type(error).__name__
+with multiprocessing.get_context("fork").Pool(4, maxtasksperchild=1) as pool:
+    found = pool.map_async(embed, ["a text"] * 8, chunksize=1).get(60)
+print(json.dumps(collections.Counter(found)), flush=True)
+os._exit(0)
+"""
+
+_FORK_WHILE_LOADING = """
+import collections, json, os, signal, sys, threading, time
+from minilm.runtime import load
+def work():
+    while True:
+        load(sys.argv[1], target=sys.argv[2], threads=1).close()
+for _ in range(2):
+    threading.Thread(target=work, daemon=True).start()
+codes = collections.Counter()
+for number in range(5):
+    time.sleep(0.1 * number)
+    child = os.fork()
+    if child == 0:
+        signal.alarm(60)
+        load(sys.argv[1], target=sys.argv[2], threads=2).encode(["a text of some words"] * 100)
+        os._exit(0)
+    codes[os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])] += 1
+print(json.dumps(codes), flush=True)
+os._exit(0)
+"""
 
 _FORK_AND_EXIT = """
 import json, os, sys

@@ -1,10 +1,11 @@
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from minilm.runtime.execution.threads import run_parallel, start_in_thread
+from minilm.runtime.execution.threads import BackgroundTasks, run_parallel
 
 
 def _one_batch_each(prepared: int, _last: bool) -> Iterator[int]:
@@ -132,8 +133,39 @@ def test_the_error_of_the_first_source_comes_out() -> None:
         run_parallel([0, 1], prepare, _one_batch_each, print, workers=2)
 
 
+def test_no_thread_is_a_daemon() -> None:
+    """A daemon in native code at the end of the interpreter aborts the process."""
+    daemons: list[bool] = []
+
+    def work(_: int) -> None:
+        daemons.append(threading.current_thread().daemon)
+
+    _run(range(50), work, 3)
+    with BackgroundTasks() as background:
+        background.start(lambda: work(0))
+    assert not any(daemons)
+
+
 def test_background_results_and_errors() -> None:
-    assert start_in_thread(lambda: 7)() == 7
-    failing = start_in_thread(lambda: int("no number"))
-    with pytest.raises(ValueError, match="no number"):
-        failing()
+    with BackgroundTasks() as background:
+        assert background.start(lambda: 7)() == 7
+        failing = background.start(lambda: int("no number"))
+        with pytest.raises(ValueError, match="no number"):
+            failing()
+
+
+def test_a_block_that_fails_waits_for_its_threads() -> None:
+    done: list[int] = []
+
+    def slowly() -> None:
+        time.sleep(0.05)
+        done.append(1)
+
+    def fail() -> None:
+        with BackgroundTasks() as background:
+            background.start(slowly)
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        fail()
+    assert done == [1]

@@ -1,0 +1,80 @@
+"""Forks between native calls, never during one.
+
+A forked child has one thread, and the locks as they were. A lock that another thread held in native
+code (an allocator's, a tokenizer's) is held for ever there, and the child hangs at the first call
+that wants it. So calls into native code pass through a gate that a fork closes: it waits for those
+that run, some ms, and holds the next ones back until it is done.
+"""
+
+import os
+import threading
+from types import TracebackType
+from typing import Final
+
+__all__ = ["native_calls"]
+
+
+class _ForkGate:
+    """A context for calls into native code: any number at once, but none while a process forks."""
+
+    def __init__(self) -> None:
+        self._reset()
+
+    def _reset(self) -> None:
+        self._changed = threading.Condition()
+        self._forks = 0
+        self._depth: dict[int, int] = {}
+
+    def __enter__(self) -> None:
+        thread = threading.get_ident()
+        with self._changed:
+            # A thread that is inside already may go further: the fork waits for it.
+            while self._forks and thread not in self._depth:
+                self._changed.wait()
+            self._depth[thread] = self._depth.get(thread, 0) + 1
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        thread = threading.get_ident()
+        with self._changed:
+            self._depth[thread] -= 1
+            if not self._depth[thread]:
+                del self._depth[thread]
+                if self._forks:
+                    self._changed.notify_all()
+
+    def before_fork(self) -> None:
+        """Wait until no other thread is inside. A signal handler may fork inside a call."""
+        with self._changed:
+            self._forks += 1
+            own = {threading.get_ident()}
+            self._changed.wait_for(lambda: self._depth.keys() <= own)
+
+    def after_fork_in_parent(self) -> None:
+        """Let threads in again."""
+        with self._changed:
+            self._forks -= 1
+            self._changed.notify_all()
+
+    def after_fork_in_child(self) -> None:
+        """Begin anew with the one thread that is left."""
+        thread = threading.get_ident()
+        depth = self._depth.get(thread)
+        self._reset()
+        if depth:
+            self._depth[thread] = depth
+
+
+native_calls: Final = _ForkGate()
+"""The process's gate: `with native_calls:` around what runs native code that takes locks."""
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=native_calls.before_fork,
+        after_in_parent=native_calls.after_fork_in_parent,
+        after_in_child=native_calls.after_fork_in_child,
+    )

@@ -1,0 +1,77 @@
+"""The gate between forks and native calls."""
+
+import os
+import threading
+import time
+
+import pytest
+from minilm.runtime.forking import native_calls
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="this platform has no fork")
+
+
+def _exit_code_of_child(code: int) -> int:
+    """Fork; the child ends with `code`."""
+    child = os.fork()
+    if child == 0:
+        os._exit(code)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def _in_thread(inside: threading.Event, seconds: float, done: list[int]) -> threading.Thread:
+    def work() -> None:
+        with native_calls:
+            inside.set()
+            time.sleep(seconds)
+            done.append(1)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    return thread
+
+
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+class TestGate:
+    def test_a_fork_waits_for_native_calls(self) -> None:
+        inside, done = threading.Event(), list[int]()
+        thread = _in_thread(inside, 0.2, done)
+        inside.wait()
+        child = os.fork()
+        if child == 0:
+            os._exit(len(done))
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 1
+        thread.join()
+
+    def test_a_call_goes_further_while_a_fork_waits(self) -> None:
+        inside = threading.Event()
+
+        def work() -> None:
+            with native_calls:
+                inside.set()
+                time.sleep(0.1)  # the fork waits by now
+                with native_calls:
+                    pass
+
+        thread = threading.Thread(target=work)
+        thread.start()
+        inside.wait()
+        assert _exit_code_of_child(3) == 3
+        thread.join()
+
+    def test_a_thread_may_fork_inside_a_call(self) -> None:
+        """As a signal handler does."""
+        with native_calls:
+            child = os.fork()
+            if child == 0:
+                with native_calls:
+                    pass
+                os._exit(5)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 5
+
+    def test_calls_go_on_after_forks(self) -> None:
+        for _ in range(20):
+            _exit_code_of_child(0)
+        threads = [_in_thread(threading.Event(), 0, []) for _ in range(4)]
+        for thread in threads:
+            thread.join(10)
+        assert not any(thread.is_alive() for thread in threads)
