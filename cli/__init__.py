@@ -46,4 +46,6 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _show_warning(message: Warning | str, *_place: object, **_more: object) -> None:
     """A warning on one line, with no file and line of ours: these mean nothing to a user."""
-    sys.stderr.write(f"warning: {message}\n")
+    from minilm.runtime.display import visible
+
+    sys.stderr.write(f"warning: {visible(str(message))}\n")

@@ -1,6 +1,7 @@
 """How commands print: tables, JSON, progress. rich is imported only when something is drawn.
 
-What a command was asked for goes to standard output; progress and notes go to standard error.
+Results go to standard output; progress and notes go to standard error. Foreign text is made safe
+here (`minilm.runtime.display`), so that no command has to think of it.
 """
 
 import json
@@ -9,6 +10,8 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Final
+
+from minilm.runtime.display import visible, visible_json
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -26,7 +29,7 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]
         columns: their names; all of them empty for a table without a head.
         rows: cells, as many a row as there are columns.
     """
-    cells = [list(row) for row in rows]
+    title, cells = visible(title), [[visible(cell) for cell in row] for row in rows]
     if sys.stdout.isatty():
         _draw_table(title, columns, cells)
         return
@@ -43,12 +46,12 @@ def print_json(document: object) -> None:
     """Print `document` as indented JSON on standard output."""
     ascii_only = sys.stdout.encoding.lower() != "utf-8"
     text = json.dumps(document, indent=2, ensure_ascii=ascii_only, allow_nan=False)
-    sys.stdout.write(f"{text}\n")
+    sys.stdout.write(f"{visible_json(text)}\n")
 
 
 def note(message: str) -> None:
     """Tell the user something that is not part of the result."""
-    sys.stderr.write(f"note: {message}\n")
+    sys.stderr.write(f"note: {visible(message)}\n")
 
 
 def size(count: int) -> str:
@@ -89,7 +92,7 @@ def steps(*, logged: bool = True) -> Iterator[Callable[[str], None]]:
 
     console = Console(stderr=True, markup=False, highlight=False)
     with console.status("starting") as status:
-        yield status.update
+        yield lambda message: status.update(visible(message))
 
 
 @contextmanager
@@ -127,7 +130,7 @@ def _draw_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]
 
 
 def _plain_line(message: str) -> None:
-    sys.stderr.write(f"{message}\n")
+    sys.stderr.write(f"{visible(message)}\n")
     sys.stderr.flush()
 
 

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import typer
 from minilm.cli.signals import Terminated
+from minilm.runtime.display import visible
 from minilm.runtime.errors import ToolkitError, UsageError
 
 __all__ = [
@@ -56,9 +57,9 @@ def report(error: BaseException) -> int:
     if isinstance(error, BrokenPipeError) or getattr(error, "errno", None) == errno.EPIPE:
         _discard_output()
         return CLOSED_PIPE
-    message, code = _explain(error)
+    lines, code = _explain(error)
     with suppress(OSError):  # standard error may be closed, too
-        sys.stderr.write(message)
+        sys.stderr.writelines(f"{visible(line)}\n" for line in lines)
         sys.stderr.flush()
     return code
 
@@ -82,9 +83,9 @@ def flush_output(code: int) -> int:
     return code
 
 
-def _explain(error: BaseException) -> tuple[str, int]:
-    """Message, whole lines, and exit code."""
-    above = ""
+def _explain(error: BaseException) -> tuple[list[str], int]:
+    """Lines of the message, and exit code."""
+    above: list[str] = []
     if isinstance(error, ToolkitError):
         option = error.option if isinstance(error, UsageError) else None
         message, code = f"{option}: {error}" if option else str(error), error.exit_code
@@ -101,9 +102,9 @@ def _explain(error: BaseException) -> tuple[str, int]:
         where = f": {error.filename}" if error.filename else ""
         message, code = f"{error.strerror or error}{where}", IO_ERROR
     else:
-        above = "".join(traceback.format_exception(error))
+        above = "".join(traceback.format_exception(error)).splitlines()
         message, code = _internal(error), INTERNAL
-    return f"{above}error: {message}\n", code
+    return [*above, f"error: {message}"], code
 
 
 def _usage(error: Any) -> str:

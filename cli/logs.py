@@ -4,6 +4,8 @@ import json
 import logging
 from typing import Final
 
+from minilm.runtime.display import visible, visible_json
+
 __all__ = ["configure"]
 
 _LEVELS: Final = {0: logging.INFO, 1: logging.INFO}
@@ -25,7 +27,14 @@ class _JsonFormatter(logging.Formatter):
         }
         if record.exc_info:
             entry["exception"] = self.formatException(record.exc_info)
-        return json.dumps(entry, ensure_ascii=False, default=str)
+        return visible_json(json.dumps(entry, ensure_ascii=False, default=str))
+
+
+class _PlainFormatter(logging.Formatter):
+    """Time and message on one line; a traceback below it."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return "\n".join(visible(line) for line in super().format(record).splitlines())
 
 
 def configure(verbose: int, *, as_json: bool) -> None:
@@ -37,7 +46,7 @@ def configure(verbose: int, *, as_json: bool) -> None:
     """
     handler = logging.StreamHandler()
     handler.setFormatter(
-        _JsonFormatter() if as_json else logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S")
+        _JsonFormatter() if as_json else _PlainFormatter("%(asctime)s %(message)s", "%H:%M:%S")
     )
     logger = logging.getLogger("minilm")
     logger.handlers = [handler]

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from minilm.bulk import WRITERS, Record
+from minilm.runtime.display import visible, visible_json
 
 if TYPE_CHECKING:
     from minilm.bulk.records import Block
@@ -37,7 +38,7 @@ class ScreenSink:
         self.rows += len(records)
         self.report = report
         if self._writer is not None:
-            sys.stdout.write(self._writer.rows(records, block).decode("ascii"))
+            sys.stdout.write(visible_json(self._writer.rows(records, block).decode("ascii")))
         else:
             _preview([record.text for record in records], block)
 
@@ -46,4 +47,4 @@ def _preview(texts: Sequence[str], block: "Block") -> None:
     for text, vector in zip(texts, block, strict=True):
         short = text if len(text) <= 40 else text[:39] + "…"
         numbers = ", ".join(f"{value:7.4f}" for value in vector[:4])
-        sys.stdout.write(f"{short!r:<42} [{numbers}, … {len(vector)} numbers]\n")
+        sys.stdout.write(f"{visible(repr(short)):<42} [{numbers}, … {len(vector)} numbers]\n")

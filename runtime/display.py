@@ -8,11 +8,20 @@ stands in one medium, on one line. Whoever writes that medium calls it last, onc
 import re
 from typing import Final
 
-__all__ = ["github_data", "github_property", "html_text", "markdown_text", "visible"]
+__all__ = [
+    "github_data",
+    "github_property",
+    "html_text",
+    "markdown_text",
+    "visible",
+    "visible_json",
+]
 
 # CI systems read these in any line of a log: GitHub and Azure "##[", Azure "##vso[", TeamCity
 # "##teamcity[". GitHub reads "::" where a line begins, white space apart.
 _LOG_COMMAND: Final = re.compile(r"##(?=\w*\[)|^(?=\s*::)")
+# Outside of strings JSON has none of these; a line of it never begins with "::".
+_JSON_COMMAND: Final = re.compile(r"##(?=\w*\[)")
 # Code hosts make links of these in the rendered text.
 _LINK: Final = re.compile(
     r"#(?=\d)|\bGH(?=-\d)|(?:https?|ftp|mailto|xmpp)(?=:)|www(?=\.)|@", re.IGNORECASE
@@ -46,6 +55,13 @@ def visible(text: str) -> str:
     return _LOG_COMMAND.sub(lambda match: r"\x23#" if match[0] else "\\", text)
 
 
+def visible_json(text: str) -> str:
+    """Escape the same in JSON, by JSON's own escapes: it means what it meant. Line feeds stay."""
+    if not text.replace("\n", "").isprintable():
+        text = "".join(c if c.isprintable() or c == "\n" else _json_escaped(c) for c in text)
+    return _JSON_COMMAND.sub(r"\\u0023#", text)
+
+
 def github_data(text: str) -> str:
     """Escape the message of a workflow command (actions/toolkit, packages/core/src/command.ts)."""
     return visible(text).replace("%", "%25")
@@ -71,6 +87,11 @@ def markdown_text(text: str) -> str:
     """
     escaped = _LINK.sub("\\g<0>\u200b", visible(text)).translate(_MARKDOWN)
     return _BLOCK.sub(lambda match: f"{match[0][:-1]}\\{match[0][-1]}", escaped)
+
+
+def _json_escaped(character: str) -> str:
+    units = character.encode("utf-16-be", "surrogatepass")
+    return "".join(f"\\u{units[i]:02x}{units[i + 1]:02x}" for i in range(0, len(units), 2))
 
 
 def _escaped(character: str) -> str:

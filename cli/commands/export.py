@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 from minilm.cli.options import ModelOption
+from minilm.runtime.display import visible
 from minilm.runtime.files import check_output_file
 
 __all__ = ["command"]
@@ -32,4 +33,4 @@ def command(
     with steps() as step:
         step(f"exporting {source.id}")
         graph = convert.export(source, output)
-    typer.echo(f"{graph}  {size(graph.stat().st_size)}")
+    typer.echo(f"{visible(str(graph))}  {size(graph.stat().st_size)}")

@@ -1,5 +1,6 @@
 """Foreign text, medium by medium: shown as it stands, and nothing more."""
 
+import json
 import re
 from html.parser import HTMLParser
 from xml.etree import ElementTree as ET
@@ -14,6 +15,7 @@ from minilm.runtime.display import (
     html_text,
     markdown_text,
     visible,
+    visible_json,
 )
 
 NASTY = st.one_of(
@@ -131,3 +133,12 @@ def test_markdown_gives_a_code_host_nothing_to_link(text: str) -> None:
     shown = "".join(child.content for child in inline.children or ())
     assert "\u200b" in shown
     assert shown.replace("\u200b", "") == text
+
+
+@given(value=st.recursive(NASTY, lambda inner: st.lists(inner) | st.dictionaries(NASTY, inner)))
+@example(value="\U0010ffff\x9b##vso[x]")
+def test_json_means_the_same(value: object) -> None:
+    text = visible_json(json.dumps(value, ensure_ascii=False, indent=1))
+    assert json.loads(text) == value
+    assert text.replace("\n", "").isprintable()
+    assert not re.search(r"##\w*\[|^\s*::", text, re.MULTILINE)
