@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, get_type_hints
 
 import typer
 from minilm.runtime.errors import UsageError
+from minilm.runtime.integrity import IntegrityLevel
 from minilm.runtime.manifest import VARIANTS, Precision, Target
 
 if TYPE_CHECKING:
@@ -106,12 +107,11 @@ class EncoderOptions:
             "--on-long", help="A text over the model's limit: cut it, refuse it, or average parts."
         ),
     ] = "truncate"
-
     verify: Annotated[
-        Literal["full", "sizes", "none"],
+        IntegrityLevel,
         typer.Option(
             "--verify",
-            help="What of the loaded files is compared with the manifest: hashes, sizes.",
+            help="Check of the files that are loaded: their hashes, their sizes, or none.",
         ),
     ] = "full"
 
