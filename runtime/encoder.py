@@ -17,6 +17,7 @@ from minilm.runtime.forking import native_calls
 from minilm.runtime.manifest import Manifest
 from minilm.runtime.options import LoadOptions
 from minilm.runtime.progress import Progress
+from minilm.runtime.prompts import PromptedEncoding
 from minilm.runtime.text.inputs import check_stream, check_text, validate_texts
 from minilm.runtime.text.windows import Chunk, window_spans
 from minilm.runtime.validation import OnLong, check_on_long, check_positive
@@ -34,7 +35,7 @@ class TruncationWarning(UserWarning):
     """A text was truncated, and `on_long` was not given."""
 
 
-class Encoder(FrameworkAdapters):
+class Encoder(FrameworkAdapters, PromptedEncoding):
     """Embeds texts with one variant of a bundle; `minilm.runtime.load` makes it.
 
     May be used from several threads at once. Pickles as its path and options, and is loaded again
@@ -60,7 +61,7 @@ class Encoder(FrameworkAdapters):
         # Taken by the call that warns of truncation, and never released: one warning an encoder.
         self._truncation_told = threading.Lock()
 
-    def encode(
+    def encode(  # noqa: PLR0913 - each is a choice of the caller's
         self,
         texts: str | Iterable[str],
         *,
@@ -68,6 +69,8 @@ class Encoder(FrameworkAdapters):
         show_progress_bar: bool = False,
         normalize_embeddings: bool = True,
         on_long: OnLong | None = None,
+        prompt: str | None = None,
+        prompt_name: str | None = None,
     ) -> Vectors:
         """Embed one text or several.
 
@@ -77,6 +80,8 @@ class Encoder(FrameworkAdapters):
             show_progress_bar: draw one on standard error, if that is a terminal.
             normalize_embeddings: bring vectors to unit length, if the graph has not done so.
             on_long: as in `load`, for this call.
+            prompt: put before each text.
+            prompt_name: name in `prompts` of the prompt to put before each text.
 
         Returns:
             float32, (texts, dimension), unit length; for a str (dimension,).
@@ -94,13 +99,15 @@ class Encoder(FrameworkAdapters):
             checked = [texts]
         else:
             checked = validate_texts(texts)
+        if before := self._prompt(prompt, prompt_name):
+            checked = [before + text for text in checked]
         progress = Progress(len(checked)) if show_progress_bar else None
         options = self._encode_options(chosen, normalize=normalize_embeddings, batch_size=size)
         request = EncodeRequest(texts=checked, options=options)
         vectors = self._finish(request, EncodeReport(), progress)
         return vectors[0] if isinstance(texts, str) else vectors
 
-    def iter_encode(
+    def iter_encode(  # noqa: PLR0913 - each is a choice of the caller's
         self,
         stream: Iterable[str],
         *,
@@ -108,6 +115,8 @@ class Encoder(FrameworkAdapters):
         normalize_embeddings: bool = True,
         on_long: OnLong | None = None,
         first: int = 0,
+        prompt: str | None = None,
+        prompt_name: str | None = None,
     ) -> Iterator[Vectors]:
         """Embed a stream of any length in constant memory.
 
@@ -117,6 +126,7 @@ class Encoder(FrameworkAdapters):
             normalize_embeddings: as in `encode`.
             on_long: as in `load`, for this call.
             first: position of the stream's first text, for messages.
+            prompt: as in `encode`, and so is `prompt_name`.
 
         Returns:
             An iterator of float32, (block, dimension), in the stream's order. `last_report` counts
@@ -132,7 +142,8 @@ class Encoder(FrameworkAdapters):
         check_stream(stream)
         chosen = self._chosen(on_long)
         options = self._encode_options(chosen, normalize=normalize_embeddings)
-        return self._blocks(iter(stream), batch_size, first, options)
+        before = self._prompt(prompt, prompt_name)
+        return self._blocks(iter(stream), batch_size, first, options, before)
 
     def chunks(self, text: str) -> list[Chunk]:
         """Windows over the whole of `text`, with their places in it and their vectors.
@@ -271,10 +282,11 @@ class Encoder(FrameworkAdapters):
         return result.vectors()
 
     def _blocks(
-        self, stream: Iterator[str], size: int, first: int, options: EncodeOptions
+        self, stream: Iterator[str], size: int, first: int, options: EncodeOptions, before: str
     ) -> Iterator[Vectors]:
         report = EncodeReport()
         while block := validate_texts(_block(stream, size), first=first + report.texts):
+            block = [before + text for text in block] if before else block
             request = EncodeRequest(texts=block, options=options, first=first + report.texts)
             vectors = self._finish(request, report)
             report = self.last_report
