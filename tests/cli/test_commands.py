@@ -116,28 +116,34 @@ def test_embed_on_no_bundle(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="SIGINT cannot be sent to one process")
-def test_ctrl_c_leaves_what_stood_there(bundle: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("number", "code", "said"),
+    [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "ended by SIGTERM")],
+)
+def test_a_signal_leaves_what_stood_there(
+    number: signal.Signals, code: int, said: str, tiny_bundle: Path, tmp_path: Path
+) -> None:
     output = tmp_path / "vectors.npy"
     output.write_text("before")
     # A child of tests that run in the background of a shell would ignore the signal.
-    code = (
+    program = (
         "import signal, sys\n"
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "from minilm.cli import main\n"
         "sys.exit(main())\n"
     )
-    command = ["embed", "-i", "-", "-o", str(output), "-b", str(bundle), *CPU]
+    command = ["embed", "-i", "-", "-o", str(output), "-b", str(tiny_bundle), *CPU]
     with subprocess.Popen(
-        [sys.executable, "-c", code, *command],
+        [sys.executable, "-c", program, *command],
         stdin=subprocess.PIPE,
         stderr=subprocess.PIPE,
     ) as process:
         deadline = time.monotonic() + 60
         while len(list(tmp_path.iterdir())) == 1 and time.monotonic() < deadline:
             time.sleep(0.05)
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         _, message = process.communicate(timeout=60)
-    assert (process.returncode, message) == (130, b"error: interrupted\n")
+    assert (process.returncode, message.decode()) == (code, f"error: {said}\n")
     assert list(tmp_path.iterdir()) == [output]
     assert output.read_text() == "before"
 

@@ -78,6 +78,31 @@ def test_embed_survives_kill(suffix: str, source: Path, tiny_bundle: Path, tmp_p
     assert sorted(tmp_path.iterdir()) == [output, whole]
 
 
+def test_embed_ended_by_a_signal_says_what_is_safe(
+    source: Path, tiny_bundle: Path, tmp_path: Path
+) -> None:
+    output, whole = tmp_path / "vectors.npy", tmp_path / "whole.npy"
+    variant = ("-b", str(tiny_bundle), "--target", "cpu", "--precision", "fp32", "--threads", "2")
+    command = [sys.executable, "-c", _EMBED, "-i", str(source), "--field", "body", *variant]
+    subprocess.run([*command, "-o", str(whole)], check=True, capture_output=True, timeout=120)
+    note = output.with_name(f"{output.name}.part.json")
+    with subprocess.Popen([*command, "-o", output], stderr=subprocess.PIPE, text=True) as process:
+        while rows_in(note) == 0 and process.poll() is None:
+            time.sleep(0.002)
+        process.terminate()
+        _, said = process.communicate(timeout=60)
+    assert process.returncode == 128 + signal.SIGTERM
+    safe = rows_in(note)
+    assert said == (
+        f"note: {safe} rows are safe in {output}.part: go on with --resume\n"
+        "error: ended by SIGTERM\n"
+    )
+    resumed = [*command, "-o", str(output), "--resume"]
+    subprocess.run(resumed, check=True, capture_output=True, timeout=120)
+    assert output.read_bytes() == whole.read_bytes()
+    assert sorted(tmp_path.iterdir()) == [output, whole]
+
+
 _PEAK = """
 import resource, sys
 from minilm.cli import main

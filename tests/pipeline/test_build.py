@@ -302,7 +302,10 @@ def test_disk_full(tiny_model: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGINT for another process")
-def test_interrupt_in_mid_build(tiny_bundle: Path, tiny_model: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("number", "exit_code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_in_mid_build(
+    number: signal.Signals, exit_code: int, tiny_bundle: Path, tiny_model: Path, tmp_path: Path
+) -> None:
     output = Path(shutil.copytree(tiny_bundle, tmp_path / "out" / "bundle"))
     before = contents(output)
     # A child of tests that run in the background of a shell would ignore the signal.
@@ -323,9 +326,9 @@ def test_interrupt_in_mid_build(tiny_bundle: Path, tiny_model: Path, tmp_path: P
         deadline = time.monotonic() + 60
         while not list(output.parent.glob(".bundle.new-*/onnx/*")) and time.monotonic() < deadline:
             time.sleep(0.05)
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         _, errors = process.communicate(timeout=60)
-    assert process.returncode == 130, errors
+    assert process.returncode == exit_code, errors
     assert contents(output) == before
     left = [path.name for path in output.parent.iterdir() if path.suffix != ".lock"]
     assert left == ["bundle"]
