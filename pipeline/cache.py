@@ -39,7 +39,10 @@ def default_directory() -> Path | None:
         return Path(named)
     with require_extra("build", "Building a bundle"):
         import platformdirs
-    found = platformdirs.user_cache_path("minilm-toolkit", appauthor=False)
+    try:
+        found = platformdirs.user_cache_path("minilm-toolkit", appauthor=False)
+    except RuntimeError:  # newer versions refuse what older ones leave as "~"
+        return None
     return found if found.is_absolute() else None
 
 

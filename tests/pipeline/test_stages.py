@@ -233,8 +233,10 @@ def test_default_directory(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> N
 def test_no_home_directory_costs_no_result(
     monkeypatch: pytest.MonkeyPatch, work: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.delenv("MINILM_CACHE", raising=False)
-    monkeypatch.setattr("platformdirs.user_cache_path", lambda *_, **__: Path("~/.cache"))
+    for name in ("MINILM_CACHE", "XDG_CACHE_HOME", "HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("pwd.getpwuid", {}.__getitem__)  # as for a user id without an entry
+    assert default_directory() is None
     run = StageRunner(
         work=work, cache=Cache(default_directory()), fresh=False, on_progress=lambda _: None
     )
