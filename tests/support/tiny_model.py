@@ -16,9 +16,9 @@ def write_tiny_model(directory: Path, *, pooling: str = "cls", normalized: bool 
     import torch
     from transformers import BertConfig, BertModel
 
-    vocabulary = _vocabulary()
+    words = vocabulary()
     config = BertConfig(
-        vocab_size=len(vocabulary),
+        vocab_size=len(words),
         hidden_size=DIMENSION,
         num_hidden_layers=LAYERS,
         num_attention_heads=HEADS,
@@ -30,7 +30,7 @@ def write_tiny_model(directory: Path, *, pooling: str = "cls", normalized: bool 
         torch.manual_seed(20_260)
         model = BertModel(config)
     model.save_pretrained(directory, safe_serialization=True)
-    (directory / "vocab.txt").write_text("\n".join(vocabulary) + "\n", encoding="utf-8")
+    (directory / "vocab.txt").write_text("\n".join(words) + "\n", encoding="utf-8")
     _write_tokenizer(directory)
     kinds = ["Transformer", "Pooling", "Normalize"][: 3 if normalized else 2]
     paths = ["", "1_Pooling", "2_Normalize"]
@@ -63,7 +63,8 @@ def write_tiny_model(directory: Path, *, pooling: str = "cls", normalized: bool 
     return directory
 
 
-def _vocabulary() -> list[str]:
+def vocabulary() -> list[str]:
+    """Every token of the model."""
     letters = [*string.ascii_lowercase, *string.digits]
     return [
         *("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"),

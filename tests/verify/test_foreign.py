@@ -230,6 +230,10 @@ def test_the_limit_is_looked_for_where_sentence_transformers_does(directory: Pat
     assert ForeignCandidate(directory, "onnx/model.onnx").limit == 256
     (directory / "sentence_bert_config.json").unlink()
     assert ForeignCandidate(directory, "onnx/model.onnx").limit == 512
+    spoil("tokenizer_config.json", {"model_max_length": 256})(directory)
+    assert ForeignCandidate(directory, "onnx/model.onnx").limit == 256
+    spoil("tokenizer_config.json", {"model_max_length": 1000})(directory)
+    assert ForeignCandidate(directory, "onnx/model.onnx").limit == 512
     (directory / "tokenizer_config.json").unlink()
     (directory / "config.json").unlink()
     with pytest.raises(InvalidArtifact, match="does not say how many tokens"):

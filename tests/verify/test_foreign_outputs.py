@@ -12,10 +12,11 @@ from typing import Any
 import onnx
 import pytest
 from minilm.verify.reference import PyTorchReference, Reference
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 from typer.testing import Result
 
 from tests.support.cli import toolkit
+from tests.support.tiny_model import MAX_TOKENS, vocabulary
 from tests.support.verifying import FEW_TEXTS
 
 Graph = Callable[[Any], None]
@@ -124,6 +125,95 @@ def test_graphs_that_cannot_be_understood(
     assert (result.exit_code, result.stdout) == (3, "")
     assert said in result.stderr
     assert not report.exists()
+
+
+def of_shape(batch: int | None, length: int | None) -> Graph:
+    """Fixes axes of the inputs, and lets the outputs be of any shape."""
+
+    def change(graph: Any) -> None:
+        for port in graph.input:
+            for axis, size in zip(port.type.tensor_type.shape.dim, (batch, length), strict=True):
+                if size is not None:
+                    axis.dim_value = size
+        for port in graph.output:
+            port.type.tensor_type.ClearField("shape")
+        del graph.value_info[:]
+
+    return change
+
+
+def of_integers(kind: int) -> Graph:
+    """Gives every input another type, cast to what the graph had."""
+
+    def change(graph: Any) -> None:
+        for port in graph.input:
+            for node in graph.node:
+                node.input[:] = [f"{i}_cast" if i == port.name else i for i in node.input]
+        for port in graph.input:
+            cast = helper.make_node(
+                "Cast", [port.name], [f"{port.name}_cast"], to=TensorProto.INT64
+            )
+            graph.node.insert(0, cast)
+            port.type.tensor_type.elem_type = kind
+
+    return change
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        of_shape(1, None),
+        of_shape(5, None),
+        of_shape(None, MAX_TOKENS),
+        of_shape(4, MAX_TOKENS + 8),
+        of_integers(TensorProto.INT32),
+        of_integers(TensorProto.FLOAT),
+    ],
+    ids=["batch of 1", "batch of 5", "64 tokens", "4 of 72 tokens", "int32", "float"],
+)
+def test_graphs_of_fixed_shapes_and_other_integers_are_run(
+    converted: Callable[[Graph], Path], tiny_model: Path, change: Graph
+) -> None:
+    directory = converted(change)
+    result = toolkit("verify", directory, "--variant", "model.onnx", "--against", tiny_model,
+                     "--json")  # fmt: skip
+    assert result.exit_code == 0, result.stderr
+    (variant,) = json.loads(result.stdout)["variants"]
+    assert variant["parity"]["minimum"] > 0.999999
+
+
+def small_table(graph: Any) -> None:
+    """Cuts the table of word embeddings to 40 rows."""
+    (table,) = (item for item in graph.initializer if item.dims[:1] == [len(vocabulary())])
+    values = numpy_helper.to_array(table)[:40]
+    table.CopyFrom(numpy_helper.from_array(values, table.name))
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (
+            of_shape(None, 32),
+            "takes input_ids of 32 tokens, and the directory says that the model reads 64: export",
+        ),
+        (small_table, "model.onnx cannot be run on texts of "),
+        (of_integers(TensorProto.STRING), "takes input_ids as string "),
+    ],
+    ids=["too short", "tokens beyond the table", "strings"],
+)
+def test_graphs_that_cannot_be_run_are_refused_in_one_line(
+    converted: Callable[[Graph], Path],
+    tiny_model: Path,
+    change: Graph,
+    said: str,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    directory = converted(change)
+    result = toolkit("verify", directory, "--variant", "model.onnx", "--against", tiny_model)
+    assert (result.exit_code, result.stdout) == (3, "")
+    assert result.stderr.splitlines()[-1].startswith("error: ")
+    assert said in result.stderr.splitlines()[-1]
+    assert capfd.readouterr().err == ""
 
 
 def gates(result: Result) -> dict[str, dict[str, Any]]:

@@ -129,9 +129,15 @@ def test_unit_length_of_the_graph_alone(subject: FakeCandidate) -> None:
 
 def test_no_unit_length_is_asked_of_a_model_without_a_norm(subject: FakeCandidate) -> None:
     subject.normalized = False
+    subject.change_padded = lambda vectors: 3 * vectors
     gates, notes = run(subject)
     assert "unit-length" not in gates
-    assert notes == ["unit-length: left out, since the model's vectors have no unit length"]
+    assert notes == [
+        (
+            "unit-length: left out, since the model has no module that normalizes; the graph's "
+            "vectors are 3 to 3 long"
+        )
+    ]
 
 
 def test_one_bad_text_fails_the_minimum_and_is_named(subject: FakeCandidate) -> None:

@@ -91,6 +91,7 @@ class ForeignCandidate:
         self.pooling = hf_config.pooling(directory)
         self.normalized = hf_config.normalized(directory)
         self.limit = hf_config.max_seq_length(directory)
+        _check_length(path, self._info, self.limit)
         self.runs_on = (
             f"{file}, as it stands, in batches of {_BATCH}: {self.pooling} pooling, "
             f"cut at {self.limit} tokens, {ours} threads"
@@ -102,7 +103,7 @@ class ForeignCandidate:
 
     def encode(self, texts: Sequence[str]) -> Vectors:
         """Embed with the graph: float32, (texts, dimension), of unit length."""
-        self._session = self._session or open_session(self.files[0], threads=self.thread_counts[0])
+        self._session = self._session or self._open(self.thread_counts[0])
         rows = [list(self._tokenizer.encode(text.strip()).ids) for text in texts]
         order = sorted(range(len(rows)), key=lambda index: len(rows[index]))
         found: dict[int, Vectors] = {}
@@ -116,17 +117,35 @@ class ForeignCandidate:
 
     def open_graph(self) -> GraphSession:
         """Open the graph with another number of threads than in `encode`."""
-        return open_session(self.files[0], threads=self.thread_counts[1])
+        return self._open(self.thread_counts[1])
 
     def read_graph(self) -> GraphInfo:
         """Contents of the graph's file."""
         return self._info
+
+    def _open(self, threads: int) -> GraphSession:
+        return open_session(self.files[0], threads=threads, fill=self._fill)
 
     def close(self) -> None:
         """Release the graph."""
         if self._session is not None:
             self._session.close()
             self._session = None
+
+
+def _check_length(path: Path, info: GraphInfo, limit: int) -> None:
+    """A graph of fixed length reads every text only if it is long enough for the longest.
+
+    Raises:
+        InvalidArtifact: It is too short.
+    """
+    for port in info.inputs:
+        length = port.shape[1] if len(port.shape) == 2 else None
+        if isinstance(length, int) and length < limit:
+            raise InvalidArtifact(
+                f"{path} takes {port.name} of {length} tokens, and the directory says that the "
+                f"model reads {limit}: export it with a dynamic length, or of {limit} tokens"
+            )
 
 
 def _precision(precisions: MatMulPrecisions) -> str:

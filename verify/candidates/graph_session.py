@@ -11,17 +11,30 @@ from typing import Any, Final, Protocol
 
 import numpy as np
 import numpy.typing as npt
-from minilm.runtime.errors import BackendUnavailable, InvalidArtifact
+from minilm.runtime.errors import InvalidArtifact
 from minilm.runtime.hardware.cpu import available_cores
+from minilm.verify.candidates.graph_backends import (
+    GraphBackend,
+    OnnxBackend,
+    OpenVinoBackend,
+    Outputs,
+)
 
 __all__ = ["GraphOutputs", "GraphSession", "match_outputs", "open_session", "pad_batch", "pool"]
 
 _SENTENCE: Final = ("sentence_embedding", "sentence_embeddings")
 _STATES: Final = ("last_hidden_state", "token_embeddings")
 _INPUTS: Final = ("input_ids", "attention_mask", "token_type_ids", "position_ids")
+_DTYPES: Final[Mapping[str, str]] = {
+    **{name: name for name in ("int32", "int64", "float32")},
+    "float": "float32",  # ONNX Runtime's name
+    "i32": "int32",
+    "i64": "int64",
+    "f32": "float32",
+}
+"""Names of the libraries' types of numbers that an input may have, and NumPy's."""
 
 Array = npt.NDArray[Any]
-Outputs = Mapping[str, npt.NDArray[np.float32]]
 
 
 class GraphSession(Protocol):
@@ -34,32 +47,42 @@ class GraphSession(Protocol):
         """Let go of the graph's memory."""
 
 
-def open_session(path: Path, *, threads: int | None = None) -> GraphSession:
+def open_session(path: Path, *, threads: int | None = None, fill: int = 0) -> GraphSession:
     """Open an ONNX file or an OpenVINO IR on the CPU.
+
+    A graph of fixed batch size or length is run at its own shape, and gets integers of its own
+    type; whoever calls `run` sees none of that.
 
     Args:
         path: `.onnx` or `.xml`.
-        threads: to compute with; None for as many as there are cores to use.
+        threads: Threads to compute with; None for as many as there are cores to use.
+        fill: Id of the padding token, for a graph of fixed length.
 
     Raises:
-        BackendUnavailable: the backend for that kind of file is not installed.
-        InvalidArtifact: the file cannot be opened, or its inputs are not a text encoder's.
+        BackendUnavailable: The backend for that kind of file is not installed.
+        InvalidArtifact: The file cannot be opened, or its inputs are not a text encoder's.
     """
     count = threads or available_cores()[0]
-    graph: _OnnxSession | _OpenVinoSession
+    backend: GraphBackend
     if path.suffix == ".onnx":
-        graph = _OnnxSession(path, count)
+        backend = OnnxBackend(path, count)
     elif path.suffix == ".xml":
-        graph = _OpenVinoSession(path, count)
+        backend = OpenVinoBackend(path, count)
     else:
         raise InvalidArtifact(f"{path} is neither an ONNX file nor an OpenVINO IR (.onnx, .xml)")
-    strange = sorted(set(graph.inputs) - set(_INPUTS))
-    if strange or "input_ids" not in graph.inputs:
+    strange = sorted(set(backend.inputs) - set(_INPUTS))
+    if strange or "input_ids" not in backend.inputs:
         raise InvalidArtifact(
-            f"{path} takes the inputs {', '.join(graph.inputs)}: expected input_ids and "
+            f"{path} takes the inputs {', '.join(backend.inputs)}: expected input_ids and "
             "attention_mask (and perhaps token_type_ids, position_ids), as text encoders do"
         )
-    return graph
+    for name, item in backend.inputs.items():
+        if item.dtype not in _DTYPES or len(item.shape) != 2:
+            raise InvalidArtifact(
+                f"{path} takes {name} as {item.dtype} {item.shape}: expected numbers of "
+                "(texts, tokens)"
+            )
+    return _AnyShapeSession(backend, path, fill)
 
 
 def pad_batch(
@@ -149,73 +172,69 @@ def match_outputs(outputs: Outputs, graph: str = "the graph") -> GraphOutputs:
     return GraphOutputs(sentence=found[0], states=found[1])
 
 
-def _feeds(inputs: Sequence[str], ids: Array, mask: Array) -> dict[str, Array]:
-    every = {
-        "input_ids": ids,
-        "attention_mask": mask,
-        "token_type_ids": np.zeros_like(ids),
-        "position_ids": np.broadcast_to(np.arange(ids.shape[1]), ids.shape).copy(),
-    }
-    return {name: every[name] for name in inputs}
+class _AnyShapeSession:
+    """Runs blocks of any shape on a graph that may have a fixed one."""
 
+    def __init__(self, backend: GraphBackend, path: Path, fill: int) -> None:
+        self._backend = backend
+        self._path = path
+        self._fill = fill
+        self._batch, self._length = backend.inputs["input_ids"].shape
 
-class _OnnxSession:
-    def __init__(self, path: Path, threads: int) -> None:
+    def run(self, ids: Array, mask: Array) -> Outputs:
+        rows, width = ids.shape
+        step = self._batch or rows
+        blocks = [
+            self._run(ids[at : at + step], mask[at : at + step], step)
+            for at in range(0, rows, step)
+        ]
+        return {
+            name: self._trimmed([block[name] for block in blocks], rows, width)
+            for name in blocks[0]
+        }
+
+    def close(self) -> None:
+        self._backend.close()
+
+    def _run(self, block: Array, mask: Array, rows: int) -> Outputs:
+        ids, ones = self._fitted(block, rows, self._fill), self._fitted(mask, rows, 0)
+        # Rows that fill the batch: without a token, a mean would divide by zero.
+        ones[len(block) :, 0] = 1
+        every = {
+            "input_ids": ids,
+            "attention_mask": ones,
+            "token_type_ids": np.zeros_like(ids),
+            "position_ids": np.broadcast_to(np.arange(ids.shape[1]), ids.shape),
+        }
+        feeds = {
+            name: np.ascontiguousarray(every[name], dtype=_DTYPES[item.dtype])
+            for name, item in self._backend.inputs.items()
+        }
         try:
-            import onnxruntime as ort
-        except ImportError as error:
-            raise BackendUnavailable(
-                f"{path.name} needs ONNX Runtime, which is not installed: "
-                'pip install "minilm-toolkit[cpu]"'
-            ) from error
-        options = ort.SessionOptions()
-        options.log_severity_level = 3
-        options.intra_op_num_threads = threads
-        # Threads that spin between two runs take the cores from the variant judged beside this.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        try:
-            self._session = ort.InferenceSession(
-                str(path), options, providers=["CPUExecutionProvider"]
-            )
-        # ONNX Runtime's errors share no base but Exception.
+            return self._backend.run(feeds)
+        # The libraries' errors share no base but Exception.
         except Exception as error:
-            raise InvalidArtifact(f"ONNX Runtime cannot open {path}: {error}") from error
-        self.inputs = tuple(item.name for item in self._session.get_inputs())
-        self._names = [item.name for item in self._session.get_outputs()]
-
-    def run(self, ids: Array, mask: Array) -> Outputs:
-        found = self._session.run(None, _feeds(self.inputs, ids, mask))
-        return {
-            name: np.asarray(value, dtype=np.float32)
-            for name, value in zip(self._names, found, strict=True)
-        }
-
-    def close(self) -> None:
-        del self._session
-
-
-class _OpenVinoSession:
-    def __init__(self, path: Path, threads: int) -> None:
-        try:
-            import openvino as ov
-        except ImportError as error:
-            raise BackendUnavailable(
-                f"{path.name} needs OpenVINO, which is not installed: "
-                'pip install "minilm-toolkit[openvino]"'
+            reason = str(error).strip().splitlines()[0]
+            raise InvalidArtifact(
+                f"{self._path} cannot be run on texts of {ids.shape[1]} tokens with ids up to "
+                f"{ids.max()}: {reason}"
             ) from error
-        config = {"INFERENCE_NUM_THREADS": threads}
-        try:
-            self._model = ov.Core().compile_model(str(path), "CPU", config)
-        except RuntimeError as error:
-            raise InvalidArtifact(f"OpenVINO cannot open {path}: {error}") from error
-        self.inputs = tuple(port.get_any_name() for port in self._model.inputs)
-        self._request = self._model.create_infer_request()
 
-    def run(self, ids: Array, mask: Array) -> Outputs:
-        found = self._request.infer(_feeds(self.inputs, ids, mask))
-        return {
-            port.get_any_name(): np.array(value, dtype=np.float32) for port, value in found.items()
-        }
+    def _fitted(self, block: Array, rows: int, fill: int) -> Array:
+        """The block at the graph's own batch size and length."""
+        width = self._length or block.shape[1]
+        if block.shape[1] > width:
+            raise InvalidArtifact(
+                f"{self._path} takes texts of {width} tokens, and got one of {block.shape[1]}"
+            )
+        fitted = np.full((rows, width), fill, dtype=np.int64)
+        fitted[: len(block), : block.shape[1]] = block
+        return fitted
 
-    def close(self) -> None:
-        del self._request, self._model
+    def _trimmed(self, outputs: Sequence[Array], rows: int, width: int) -> Array:
+        """An output of all blocks, without the rows and tokens that were added."""
+        if outputs[0].ndim < 2:
+            return outputs[0]
+        whole = np.concatenate(outputs) if len(outputs) > 1 else outputs[0]
+        trimmed = whole[:rows]
+        return trimmed[:, :width] if self._length and whole.ndim == 3 else trimmed

@@ -45,21 +45,30 @@ def normalized(directory: Path) -> bool:
 
 
 def max_seq_length(directory: Path) -> int:
-    """Tokens that are read, as sentence-transformers finds it: its own file, then the tokenizer's.
+    """Tokens that are read, as sentence-transformers finds them.
+
+    Its own file says so; without it the lower of the tokenizer's and the model's limits counts.
 
     Raises:
         InvalidArtifact: no file says, or one cannot be read.
     """
+    said = _tokens(read_json(directory, "sentence_bert_config.json").get("max_seq_length"))
+    if said is not None:
+        return said
     places = (
-        ("sentence_bert_config.json", "max_seq_length"),
         ("tokenizer_config.json", "model_max_length"),
         ("config.json", "max_position_embeddings"),
     )
-    for file, key in places:
-        value = read_json(directory, file).get(key)
-        if isinstance(value, int) and 2 < value <= 1 << 20:
-            return value
+    found = [_tokens(read_json(directory, file).get(key)) for file, key in places]
+    known = [value for value in found if value is not None]
+    if known:
+        return min(known)
     raise InvalidArtifact(f"{directory} does not say how many tokens the model reads")
+
+
+def _tokens(value: Any) -> int | None:
+    """A limit; tokenizers without one say 1e30."""
+    return value if isinstance(value, int) and 2 < value <= 1 << 20 else None
 
 
 def read_json(directory: Path, name: str, *, default: Any = None) -> Any:

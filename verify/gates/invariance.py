@@ -43,7 +43,11 @@ FINITE: Final = Gate(
 
 def _unit_length(found: VariantMeasurements) -> Measurement | NotMeasured:
     if not found.normalized:
-        return NotMeasured("left out, since the model's vectors have no unit length")
+        lengths = np.linalg.norm(found.graph.padded.astype(np.float64), axis=1)
+        return NotMeasured(
+            "left out, since the model has no module that normalizes; the graph's vectors are "
+            f"{lengths.min():.4g} to {lengths.max():.4g} long"
+        )
     off = np.abs(np.linalg.norm(found.vectors.astype(np.float64), axis=1) - 1)
     graph = np.abs(np.linalg.norm(found.graph.padded.astype(np.float64), axis=1) - 1)
     if graph.max() > off.max():

@@ -7,10 +7,10 @@ import numpy as np
 import numpy.typing as npt
 from minilm.runtime.manifest import Variant
 from minilm.verify.candidates.base import Candidate
+from minilm.verify.candidates.graph_backends import Outputs
 from minilm.verify.candidates.graph_info import GraphInfo
 from minilm.verify.candidates.graph_session import (
     GraphSession,
-    Outputs,
     match_outputs,
     pad_batch,
     pool,
