@@ -108,6 +108,10 @@ def print_report(report: "Report", bundle: str) -> None:
         for where, gate in report.failures:
             if gate.detail:
                 note(f"{where} {gate.name}: {gate.detail}")
+    for variant in report.variants:
+        for gate in variant.gates:
+            if gate.passed and gate.name == "sts-drop":
+                note(f"{variant.name} {gate.name}: {gate.detail}")
     for text in report.notes:
         note(text)
     for text in dict.fromkeys(text for variant in report.variants for text in variant.notes):

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 from pathlib import Path
 
@@ -40,7 +41,8 @@ def test_a_bundle_by_a_policy_and_labelled_pairs(
 ) -> None:
     policy, pairs = tmp_path / "loose.toml", tmp_path / "pairs.csv"
     policy.write_text("[fp32]\nkendall = false\ncosine-min = 0.5\nsts-drop = 0.5\n")
-    pairs.write_text("first,second,score\na cat,a dog,3\na cat,the law,0.5\none,two,2\n")
+    rows = "".join(f"a cat,number {n},{n % 5}\n" for n in range(40))
+    pairs.write_text(f"first,second,score\n{rows}")
     result = toolkit(
         "verify", tiny_bundle, "--against", tiny_model, "--variants", "cpu/fp32",
         "--policy", policy, "--sts", pairs, "--threads", "1",
@@ -51,6 +53,11 @@ def test_a_bundle_by_a_policy_and_labelled_pairs(
     assert {"cosine-min >= 0.5", "sts-drop <= 0.5", "cosine-mean >= 0.999999"} <= {*lines}
     assert not any(line.startswith("kendall") for line in lines)
     assert "note: cpu/fp32: gate kendall: switched off by the policy\n" in result.stderr
+    assert re.search(
+        r"^note: cpu/fp32 sts-drop: Spearman correlation (-?0\.\d{5}), the original's \1$",
+        result.stderr,
+        re.MULTILINE,
+    )
 
 
 def test_a_policy_too_strict_exits_with_1(

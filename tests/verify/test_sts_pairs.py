@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from minilm.verify.reference import GoldenReference, Reference
 from minilm.verify.reference.sts_pairs import (
+    MIN_PAIRS,
     SentencePair,
     StsFileError,
     label_correlation,
@@ -21,7 +22,7 @@ A boat crosses the lake.,"A ship, at dawn, sails over the lake.",3.9
 The dog slept.,The price includes parking.,0.1
 She lost her keys.,Her keys are gone.,4.2
 Turn left at the bakery.,The violin needs a new string.,0.0
-"""
+""" + "".join(f"Take {n} apples.,There are {n} apples.,{3 + n % 2}\n" for n in range(30))
 
 
 def write(folder: Path, text: str, name: str = "pairs.csv") -> Path:
@@ -32,7 +33,7 @@ def write(folder: Path, text: str, name: str = "pairs.csv") -> Path:
 
 def test_csv_with_a_header(tmp_path: Path) -> None:
     pairs = read_sts_pairs(write(tmp_path, PAIRS))
-    assert len(pairs) == 5
+    assert len(pairs) == 35
     expected = SentencePair(
         first="A boat crosses the lake.", second="A ship, at dawn, sails over the lake.", label=3.9
     )
@@ -40,8 +41,8 @@ def test_csv_with_a_header(tmp_path: Path) -> None:
 
 
 def test_tsv_without_a_header(tmp_path: Path) -> None:
-    pairs = read_sts_pairs(write(tmp_path, "a\tb, c\t1\n\nd\te\t2e0\n", "pairs.tsv"))
-    assert [pair.label for pair in pairs] == [1, 2]
+    pairs = read_sts_pairs(write(tmp_path, "a\tb, c\t1\n\nd\te\t2e0\n" * 20, "pairs.tsv"))
+    assert [pair.label for pair in pairs] == [1, 2] * 20
     assert pairs[0].second == "b, c"
 
 
@@ -54,8 +55,10 @@ def test_tsv_without_a_header(tmp_path: Path) -> None:
         ("a,b,1\nc,d,nan\n", "line 2: .*with the score 'nan'"),
         ("a,b\n", "line 1: .*found 2 fields"),
         ('a,b,1\n"c,d,2\n', "line 2: unexpected end of data"),
-        ("a,b,1\n", "has 1 pairs: a correlation needs at least 2"),
+        ("a,b,1\n", "has 1 pair: at least 32 are needed, for fewer the correlation says little"),
+        ("a,b,1\nc,d,2\n" * 15, "has 30 pairs: at least 32 are needed"),
         ("", "has 0 pairs"),
+        ("a,b,3\n" * 40, "gives every pair the score 3: nothing to rank"),
     ],
 )
 def test_a_bad_row_is_named_by_its_line(tmp_path: Path, text: str, message: str) -> None:
@@ -82,11 +85,11 @@ def test_any_text_gives_pairs_or_an_error(text: str) -> None:
             pairs = read_sts_pairs(path)
         except StsFileError:
             return
-        assert len(pairs) >= 2
+        assert len(pairs) >= MIN_PAIRS
 
 
 def test_the_original_ranks_what_people_rank(tmp_path: Path, reference: Reference) -> None:
-    pairs = read_sts_pairs(write(tmp_path, PAIRS))
+    pairs = read_sts_pairs(write(tmp_path, PAIRS))[:5]
     assert label_correlation(pair_similarities(reference, pairs), pairs) > 0.8
 
 

@@ -4,6 +4,7 @@ import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +13,7 @@ from minilm.verify.metrics import rowwise_cosine, spearman
 from minilm.verify.reference.base import Embeds, Reference
 
 __all__ = [
+    "MIN_PAIRS",
     "SentencePair",
     "Similarities",
     "StsBaseline",
@@ -21,6 +23,9 @@ __all__ = [
     "read_sts_pairs",
     "score_pairs",
 ]
+
+MIN_PAIRS: Final = 32
+"""For 32 unrelated pairs the correlation is within 0.35 of 0, 95 times of 100 (1.96 / sqrt(31))."""
 
 Similarities = npt.NDArray[np.float64]
 
@@ -45,7 +50,7 @@ def read_sts_pairs(path: Path) -> tuple[SentencePair, ...]:
 
     Raises:
         StsFileError: not readable, not UTF-8, a row without three fields or without a finite
-            number, or fewer than two pairs.
+            number, fewer than `MIN_PAIRS` pairs, or one score for all of them.
     """
     delimiter = "\t" if path.suffix.lower() == ".tsv" else ","
     pairs = []
@@ -68,8 +73,13 @@ def read_sts_pairs(path: Path) -> tuple[SentencePair, ...]:
         raise StsFileError(f"cannot read the labelled pairs {path}: {error}") from error
     except csv.Error as error:
         raise StsFileError(f"{path}, line {rows.line_num}: {error}") from error
-    if len(pairs) < 2:
-        raise StsFileError(f"{path} has {len(pairs)} pairs: a correlation needs at least 2")
+    if len(pairs) < MIN_PAIRS:
+        raise StsFileError(
+            f"{path} has {len(pairs)} pair{'s' * (len(pairs) != 1)}: at least {MIN_PAIRS} are "
+            "needed, for fewer the correlation says little"
+        )
+    if len({pair.label for pair in pairs}) == 1:
+        raise StsFileError(f"{path} gives every pair the score {pairs[0].label:g}: nothing to rank")
     return tuple(pairs)
 
 
