@@ -53,8 +53,8 @@ def test_every_option_exists(path: Path) -> None:
         start = re.search("options=|toolkit", text)
         assert start
         after = text[start.start() :]
-        assert set(re.findall(r"(?<=[\s(])--[a-z-]+", after)) <= options_of_verify()
-        for formats in re.findall(r"--report ([\w,]+)", after):
+        assert set(re.findall(r"""(?<=[\s("])--[a-z-]+""", after)) <= options_of_verify()
+        for formats in re.findall(r"--report[ =]([\w,]+)", after):
             assert set(formats.split(",")) <= set(REPORT_FORMATS)
 
 
@@ -138,8 +138,38 @@ def test_the_cache_key_is_the_documented_one(tiny_bundle: Path, tmp_path: Path) 
     assert other == f"{key}-{against}"
     (foreign,) = step.run(BUNDLE=tmp_path, **asked).outputs.values()
     assert foreign == f"minilm-toolkit-Linux-X64-py3.11-none-{constraints}"
-    (tmp_path / MANIFEST_NAME).write_text(json.dumps({"model": {"weights_sha256": "a\nkey=b"}}))
-    assert step.run(BUNDLE=tmp_path, **asked).outputs == {"key": foreign}
+
+
+@pytest.mark.parametrize(
+    "manifest",
+    [
+        '{"model": {"weights_sha256": "a\\nkey=b"}}',
+        '{"model": {"weights_sha256": 5}}',
+        '{"model": [1]}',
+        "[1]",
+        "null",
+        "{",
+        "[" * 99999,
+        "\udcff",
+    ],
+)
+def test_a_bad_manifest_has_a_key_and_no_verdict(manifest: str, tmp_path: Path) -> None:
+    bundle = tmp_path / "bundle"
+    bundle.mkdir()
+    (bundle / MANIFEST_NAME).write_bytes(manifest.encode("utf-8", "surrogateescape"))
+    asked = {"PYTHON": sys.executable, "PREFIX": "prefix"}
+    step = Step("key", tmp_path).run(BUNDLE=bundle, **asked)
+    assert step.code == 0
+    assert re.fullmatch("prefix-none-[0-9a-f]{16}", step.outputs["key"])
+    step = Step("verify", tmp_path).run(BIN=BIN, BUNDLE=bundle, REPORT_DIR="report")
+    assert (step.code, step.outputs, step.summary) == (3, {"exit-code": "3"}, "")
+    assert "::error title=toolkit verify::no verdict, exit code 3: see the log" in step.log
+
+
+def test_a_key_is_one_line(tmp_path: Path) -> None:
+    step = Step("key", tmp_path).run(PYTHON=sys.executable, PREFIX="py3.11\nkey=b", BUNDLE="b")
+    assert list(step.outputs) == ["key"]
+    assert step.outputs["key"].startswith("py3.11_key_b-none-")
 
 
 def test_a_bundle_passes(tiny_bundle: Path, tiny_model: Path, tmp_path: Path) -> None:
@@ -163,7 +193,8 @@ def test_a_conversion_fails_by_its_own_policy(
     for name in ("a", "b"):
         shutil.copyfile(tiny_bundle / "onnx/model.onnx", conversion / f"{name}.onnx")
     (tmp_path / "strict.toml").write_text("[fp32]\nsts-drop = -1\n")
-    (tmp_path / "pairs.csv").write_text("a cat,a dog,3\na cat,the law,0.5\none,two,2\n")
+    pairs = "".join(f"a cat,number {n},{n % 5}\n" for n in range(40))
+    (tmp_path / "pairs.csv").write_text(pairs)
     (tmp_path / "texts.txt").write_text("".join(f"a text, number {n}\n" for n in range(40)))
     step = Step("verify", tmp_path).run(
         BIN=BIN, BUNDLE=conversion, AGAINST=tiny_model, VARIANTS="a.onnx\nb.onnx\n",
@@ -183,6 +214,41 @@ def test_no_verdict_is_an_error_that_says_so(tmp_path: Path) -> None:
     step = Step("verify", tmp_path).run(BIN=BIN, BUNDLE="absent", REPORT_DIR="report")
     assert (step.code, step.outputs, step.summary) == (3, {"exit-code": "3"}, "")
     assert "::error title=toolkit verify::no verdict, exit code 3: see the log" in step.log
+
+
+@pytest.mark.parametrize("bundle", ["--help", "--version", "-h"])
+def test_a_bundle_called_like_an_option_has_no_verdict(bundle: str, tmp_path: Path) -> None:
+    step = Step("verify", tmp_path).run(BIN=BIN, BUNDLE=bundle, REPORT_DIR="--report")
+    assert (step.code, step.outputs, step.summary) == (3, {"exit-code": "3"}, "")
+    assert "::error title=toolkit verify::no verdict, exit code 3: see the log" in step.log
+
+
+@pytest.mark.parametrize(
+    "report",
+    [None, "", '{\n "format": 1,\n "passed": false,\n "x": {\n  "passed": true,\n }\n}\n'],
+    ids=["none", "empty", "failed"],
+)
+def test_success_takes_a_report_that_says_so(report: str | None, tmp_path: Path) -> None:
+    """A command that ends well and says nothing, or something else."""
+    binaries, folder = tmp_path / "bin", tmp_path / "report"
+    binaries.mkdir()
+    folder.mkdir()
+    (binaries / "python").symlink_to(sys.executable)
+    lines = ["#!/bin/sh", "echo ::error::forged"]
+    if report is not None:
+        (tmp_path / "given.json").write_text(report)
+        lines += [f"cp given.json {folder}/report.json", f"touch {folder}/report.md"]
+        lines += [f"touch {folder}/github.txt"]
+    (binaries / "toolkit").write_text("\n".join(lines) + "\n")
+    (binaries / "toolkit").chmod(0o755)
+    step = Step("verify", tmp_path).run(BIN=binaries, BUNDLE="b", REPORT_DIR=folder)
+    assert (step.code, step.outputs) == (70, {"exit-code": "70"})
+    assert ("no verdict, exit code 70" in step.log) is (report is None)
+    # What the command prints is between the lines that switch commands off and on.
+    stop, forged, go, *_ = step.log.splitlines()
+    token = stop.removeprefix("::stop-commands::")
+    assert re.fullmatch("[0-9a-f]{32}", token)
+    assert (forged, go) == ("::error::forged", f"::{token}::")
 
 
 @pytest.mark.skipif(shutil.which("actionlint") is None, reason="no actionlint is installed")
