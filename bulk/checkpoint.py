@@ -207,7 +207,7 @@ class ResumableOutput:
 
     def close(self) -> None:
         """Close the file and release its lock."""
-        # What it could not write it says again; `finish` has flushed, so nothing else is lost here.
+        # A failed write fails again here; `finish` has flushed, so nothing else is lost.
         with suppress(OSError):
             self._stream.close()
 

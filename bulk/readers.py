@@ -81,6 +81,8 @@ class RecordSource:
             notes.append(
                 f"{self.name}: {counts.nulls} records without a text were skipped: {first}{more}"
             )
+        absent = set(self.selection.keep or ()) - counts.fields if counts.records else set()
+        notes += [f"{self.name}: no record has a field {name!r} to keep" for name in sorted(absent)]
         return notes
 
 

@@ -79,12 +79,14 @@ class InputCounts:
         blank_lines: number of blank lines of a text file, each of which is an empty text.
         nulls: number of records that were skipped because their text is null.
         first_nulls: places of the first of them.
+        fields: names of the other fields that were found in any record, where some were named.
     """
 
     records: int = 0
     blank_lines: int = 0
     nulls: int = 0
     first_nulls: list[int] = field(default_factory=list)
+    fields: set[str] = field(default_factory=set)
 
     def add_null(self, place: Place) -> None:
         """Count a record that is skipped."""
@@ -132,6 +134,8 @@ class Selection:
             raise place.error(f"{name} is {_kind(text)}, not a string{hint}")
         _check_unicode(text, place)
         counts.records += 1
+        if self.keep:
+            counts.fields.update(fields)
         return Record(text, fields)
 
     def _text_of(self, record: Mapping[str, Any], place: Place) -> Any:

@@ -66,7 +66,11 @@ def command(  # noqa: PLR0913 - one parameter an option
         check_output(output)
     elif resume is not None:
         raise UsageError("applies to --output only", option="--resume")
-    wanted = kept_fields(keep) if _has_fields(output) else ()
+    wanted = kept_fields(keep)
+    if not _has_fields(output):
+        if wanted and output is not None:
+            raise UsageError(f"{output} has no room for other fields", option="--keep")
+        wanted = ()
     records = inputs.open(texts or (), keep=wanted)
     with options.load() as encoder:
         recipe = {"on-long": options.on_long, "keep": _keep_name(wanted), **_recipe(encoder)}
@@ -114,7 +118,7 @@ def _open(
 
 
 def _recipe(encoder: "Encoder") -> dict[str, str]:
-    """What else has to be the same for a text to get the same vector."""
+    """Settings of the encoder that must not change for a text to get the same vector."""
     files = {"tokenizer.json", *encoder.variant.files}
     hashes = "".join(file.sha256 for file in encoder.manifest.files if file.path in files)
     return {

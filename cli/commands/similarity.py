@@ -15,7 +15,7 @@ __all__ = ["command"]
 @flattened
 def command(  # noqa: PLR0913 - one parameter an option
     text: Annotated[str, typer.Argument(help="The text, or the query.")],
-    other: Annotated[str | None, typer.Argument(help="What to compare it with.")] = None,
+    other: Annotated[str | None, typer.Argument(help="Text to compare it with.")] = None,
     *,
     top: Annotated[int, typer.Option("--top", min=1, help="How many lines to show.")] = 10,
     as_json: JsonOption = False,

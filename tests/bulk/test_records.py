@@ -95,6 +95,13 @@ def test_a_field_with_a_name_of_the_output_is_refused(path: Path, name: str) -> 
     assert found(read_records(path, Selection(field="body"))) == [("one", {})]
 
 
+def test_a_field_to_keep_that_no_record_has_is_told(tmp_path: Path) -> None:
+    path = records(tmp_path / "rows.jsonl", [{"body": "one"}, {"body": "two", "id": 7}])
+    source = read_records(path, Selection(field="body", keep=("id", "absent")))
+    assert found(source) == [("one", {}), ("two", {"id": 7})]
+    assert source.notes() == [f"{path}: no record has a field 'absent' to keep"]
+
+
 def test_a_column_to_keep_that_is_not_there(tmp_path: Path) -> None:
     path = records(tmp_path / "rows.parquet", ROWS)
     with pytest.raises(UsageError, match="column 'absent' is missing") as failure:

@@ -61,6 +61,7 @@ def test_ctrl_c_ends_with_130(monkeypatch: pytest.MonkeyPatch) -> None:
         (["embed", "a", "--precision", "x"], "--precision: 'x' is not one of 'fp32', .*"),
         (["embed", "a", "--target", "cpu", "--precision", "fp16"], "--precision: no variant .*"),
         (["embed", "a", "--output", "x.csv"], "--output: x.csv: the name must end in .*"),
+        (["embed", "a", "-o", "x.npy", "--keep", "id"], "--keep: x.npy has no room for other .*"),
         (["embed", "a", "--resume"], "--resume: applies to --output only"),
         (["compare"], "missing argument 'A'; see toolkit compare --help"),
         (["similarity", "a"], "give one more text, or --input FILE: one of the two"),
