@@ -9,7 +9,10 @@ from typing import Final
 
 __all__ = ["CALIBRATION", "Texts", "TextsError", "built_in", "fill", "read_texts", "thinned"]
 
-CALIBRATION: Final = Path(__file__).resolve().parents[1] / "optimize" / "calibration.txt"
+_OPTIMIZE: Final = Path(__file__).resolve().parents[1] / "optimize"
+CALIBRATION: Final = next(_OPTIMIZE.rglob("calibration.txt"))
+"""The project's calibration texts, wherever `optimize` keeps them."""
+
 LONG_TOKENS: Final = 256
 _PAIR_SUFFIXES: Final = {".csv": ",", ".tsv": "\t"}
 _FILLER: Final = "the"
