@@ -8,6 +8,7 @@ from hypothesis import settings
 from minilm.pipeline import BuildOptions, build
 from minilm.verify.reference import PyTorchReference
 
+from tests.support.native_library import install
 from tests.support.tiny_model import write_tiny_model
 
 # A test must not fail because the machine is busy.
@@ -15,9 +16,15 @@ settings.register_profile("toolkit", deadline=None)
 settings.load_profile("toolkit")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def native_library() -> None:
+    """Compile the native encoder where the loader looks for it, if its sources have changed."""
+    install()
+
+
 @pytest.fixture(scope="session")
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The real model, all six variants. A build with the same code before makes it quick."""
+    """The real model, all variants. A build with the same code before makes it quick."""
     output = tmp_path_factory.mktemp("real") / "all-MiniLM-L6-v2"
     build(BuildOptions(output=output, verify=False))
     return output
@@ -45,7 +52,7 @@ def tiny_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def tiny_bundle(
     tiny_model: Path, tiny_cache: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
-    """All six variants of the tiny model."""
+    """All variants of the tiny model."""
     output = tmp_path_factory.mktemp("tiny") / "tiny-bert"
     build(BuildOptions(model=str(tiny_model), output=output, cache_dir=tiny_cache, verify=False))
     return output

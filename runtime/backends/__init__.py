@@ -10,7 +10,12 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
-from minilm.runtime.backends.requirements import cuda_gpu, new_enough, nothing_more
+from minilm.runtime.backends.requirements import (
+    cuda_gpu,
+    native_library,
+    new_enough,
+    nothing_more,
+)
 from minilm.runtime.hardware.cuda import PROVIDER as CUDA_PROVIDER
 from minilm.runtime.hardware.host import Host
 from minilm.runtime.manifest import Variant
@@ -86,19 +91,21 @@ class Backend:
     Attributes:
         driver: Module of this package with `open_session(variant, files, options)`.
         module: Module that is imported, and whose version is compared with the variant's.
-        extra: Extra of the distribution that installs it.
+        extra: Extra of the distribution that installs it; None for the project's own encoder.
         provider: ONNX Runtime provider that it runs on; None for other libraries.
         requirement: Reason why an installed backend cannot run a variant on a host, or None.
     """
 
     driver: str
     module: str
-    extra: str
+    extra: str | None
     provider: str | None = None
     requirement: Callable[[Variant, Host], str | None] = nothing_more
 
     def missing(self, variant: Variant, host: Host) -> str | None:
         """Why the library is not there, or too old for `variant`; None if it is there."""
+        if self.extra is None:
+            return None
         return new_enough(variant, host.backends.get(self.module), self.extra)
 
     def unavailable_reason(self, variant: Variant, host: Host) -> str | None:
@@ -137,8 +144,16 @@ BACKENDS: Final[Mapping[str, Backend]] = {
         requirement=cuda_gpu,
     ),
     "openvino": Backend(driver="openvino", module="openvino", extra="openvino"),
+    "minilm-toolkit": Backend(
+        driver="native",
+        module="minilm.runtime.native.library",
+        extra=None,
+        requirement=native_library,
+    ),
 }
 """Each backend by the name that the manifest's variants give it."""
 
-BACKEND_MODULES: Final = tuple(dict.fromkeys(backend.module for backend in BACKENDS.values()))
+BACKEND_MODULES: Final = tuple(
+    dict.fromkeys(backend.module for backend in BACKENDS.values() if backend.extra is not None)
+)
 """Modules whose versions decide which variants can run."""

@@ -5,8 +5,9 @@ import re
 from minilm.runtime.hardware.cuda import PROVIDER, Gpu
 from minilm.runtime.hardware.host import Host
 from minilm.runtime.manifest import Variant
+from minilm.runtime.native import is_built
 
-__all__ = ["cuda_gpu", "install_line", "new_enough", "nothing_more"]
+__all__ = ["cuda_gpu", "install_line", "native_library", "new_enough", "nothing_more"]
 
 
 def nothing_more(_variant: Variant, _host: Host) -> str | None:
@@ -40,9 +41,20 @@ def cuda_gpu(variant: Variant, host: Host) -> str | None:
     return _unfit_gpu(variant, host.gpu) if host.gpu else None
 
 
-def install_line(extra: str, *, upgrade: bool = False) -> str:
-    """The command that installs an extra."""
-    return f'pip install {"--upgrade " if upgrade else ""}"minilm-toolkit[{extra}]"'
+def native_library(_variant: Variant, _host: Host) -> str | None:
+    """Why the project's own encoder cannot run here, or None."""
+    if is_built():
+        return None
+    return (
+        "this installation has no compiled encoder: install minilm-toolkit from a wheel for this "
+        "platform, or from source where there is a C++17 compiler"
+    )
+
+
+def install_line(extra: str | None, *, upgrade: bool = False) -> str:
+    """The command that installs an extra; None is the distribution without any."""
+    package = "minilm-toolkit" if extra is None else f'"minilm-toolkit[{extra}]"'
+    return f"pip install {'--upgrade ' if upgrade else ''}{package}"
 
 
 def _unfit_gpu(variant: Variant, gpu: Gpu) -> str | None:

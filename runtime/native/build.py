@@ -81,15 +81,17 @@ def sources(architecture: str | None = None) -> dict[Path, Sequence[str]]:
     }
 
 
-def compile_library(
+def compile_library(  # noqa: PLR0913 - tests compile the same sources in several ways
     output: Path,
     objects: Path,
     *,
     compiler: Sequence[str] | None = None,
     flags: Sequence[str] = (),
     architecture: str | None = None,
+    program: Path | None = None,
+    own_flags: Mapping[str, Sequence[str]] | None = None,
 ) -> None:
-    """Compile the shared library.
+    """Compile the shared library, or a program of the same sources.
 
     Args:
         output: path of the library.
@@ -97,12 +99,19 @@ def compile_library(
         compiler: command to use instead of the one that `find_compiler` finds.
         flags: further flags, for compiling and linking.
         architecture: "x86_64" or "arm64" for a cross compiler; None is this machine's.
+        program: source file with a `main`, to link a program instead.
+        own_flags: flags of single files, by name below `src`, instead of those that they have.
 
     Raises:
         CompilationFailed: no compiler, or it failed.
     """
     command = list(compiler or find_compiler())
-    files = sources(architecture)
+    files = {
+        path: (own_flags or {}).get(path.relative_to(FOLDER / "src").as_posix(), own)
+        for path, own in sources(architecture).items()
+    }
+    if program is not None:
+        files[program] = (f"-I{FOLDER / 'src'}",)
     objects.mkdir(parents=True, exist_ok=True)
     include = f"-I{FOLDER / 'include'}"
 
@@ -116,7 +125,8 @@ def compile_library(
         made = list(pool.map(compile_file, files))
     output.parent.mkdir(parents=True, exist_ok=True)
     shared = "-dynamiclib" if sys.platform == "darwin" else "-shared"
-    _run([*command, shared, *flags, "-pthread", "-o", str(output), *map(str, made)])
+    kind = [shared] if program is None else []
+    _run([*command, *kind, *flags, "-pthread", "-o", str(output), *map(str, made)])
 
 
 def _run(command: list[str]) -> None:

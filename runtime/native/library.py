@@ -4,7 +4,6 @@ A call releases the GIL. The shared library is opened when it is first needed.
 """
 
 import ctypes
-import sys
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -18,13 +17,11 @@ from minilm.runtime.errors import (
     InvalidArtifact,
     UsageError,
 )
+from minilm.runtime.native import LIBRARY_PATH
 
-__all__ = ["LIBRARY_NAME", "NativeEncoder", "available_kernels", "is_built", "measure_peak"]
+__all__ = ["NativeEncoder", "available_kernels", "measure_peak"]
 
 _ABI: Final = 1
-_SUFFIXES: Final = {"darwin": ".dylib", "win32": ".dll"}
-LIBRARY_NAME: Final = "minilm_native" + _SUFFIXES.get(sys.platform, ".so")
-_DEFAULT_PATH: Final = Path(__file__).with_name(LIBRARY_NAME)
 _ERROR_SIZE: Final = 1024
 
 _EXCEPTIONS: Final[dict[int, type[Exception]]] = {
@@ -36,12 +33,7 @@ _EXCEPTIONS: Final[dict[int, type[Exception]]] = {
 """MinilmStatus to the exception that it becomes; any other is a fault of the library."""
 
 
-def is_built() -> bool:
-    """Whether this installation has the compiled library: a look at the file, it is not opened."""
-    return _DEFAULT_PATH.exists()
-
-
-def available_kernels(path: Path = _DEFAULT_PATH) -> tuple[str, ...]:
+def available_kernels(path: Path = LIBRARY_PATH) -> tuple[str, ...]:
     """Names of the kernels that this processor can run, fastest first.
 
     Raises:
@@ -52,7 +44,7 @@ def available_kernels(path: Path = _DEFAULT_PATH) -> tuple[str, ...]:
 
 
 def measure_peak(
-    kernel: str | None = None, *, seconds: float = 0.1, path: Path = _DEFAULT_PATH
+    kernel: str | None = None, *, seconds: float = 0.1, path: Path = LIBRARY_PATH
 ) -> float:
     """Measure the int8 operations per second of one core with all operands in registers.
 
@@ -97,7 +89,7 @@ class NativeEncoder:
         weights: bytes | bytearray | memoryview,
         *,
         kernel: str | None = None,
-        path: Path = _DEFAULT_PATH,
+        path: Path = LIBRARY_PATH,
     ) -> None:
         # A call keeps a reference to the handle, so closing never frees what is in use, and there
         # is no lock that a fork could copy in a locked state.
@@ -108,7 +100,11 @@ class NativeEncoder:
         self.max_tokens = library.minilm_native_max_tokens(pointer)
 
     def encode(
-        self, ids: npt.NDArray[np.int32], offsets: npt.NDArray[np.int64], *, threads: int = 1
+        self,
+        ids: npt.NDArray[np.integer],
+        offsets: npt.NDArray[np.integer],
+        *,
+        threads: int = 1,
     ) -> npt.NDArray[np.float32]:
         """Embed texts that are given as tokens.
 

@@ -126,19 +126,18 @@ def fma(a: Any, b: Any, c: Any) -> Floats:
     return np.asarray(np.float64(a) * np.float64(b) + np.float64(c), np.float32)
 
 
-def exp_negative(x: Floats) -> Floats:
-    """e^x for x <= 0, by the encoder's polynomial."""
+def exp2_negative(x: Floats) -> Floats:
+    """2^x for x <= 0, by the encoder's polynomial."""
     bias = np.float32(12582912)
-    x = np.maximum(x, np.float32(-87))
-    n = fma(x, np.float32(1.44269504088896341), bias) - bias
-    r = fma(n, np.float32(-0.693359375), x)
-    r = fma(n, np.float32(2.12194440e-4), r)
-    p: Any = np.float32(1.9875691500e-4)
+    x = np.maximum(x, np.float32(-126))
+    n = (x + bias) - bias
+    f = x - n
+    p: Any = np.float32(float.fromhex("0x1.5bf8b8p-10"))
     for coefficient in (
-        *(1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2, 1.6666665459e-1, 5.0000001201e-1),
+        *("0x1.3cee38p-7", "0x1.c6b636p-5", "0x1.ebf9b2p-3", "0x1.62e42cp-1", "0x1p0"),
     ):
-        p = fma(p, r, np.float32(coefficient))
-    result: Floats = np.ldexp(fma(p, r * r, r) + np.float32(1), n.astype(np.int32))
+        p = fma(p, f, np.float32(float.fromhex(coefficient)))
+    result: Floats = np.ldexp(p, n.astype(np.int32))
     return result
 
 
@@ -263,7 +262,7 @@ def _attention(heads: int, query: Floats, key: Floats, value: Floats) -> Floats:
     width = dimension // heads
     padded = -(-tokens // LANES) * LANES
     out = np.empty_like(query)
-    factor = np.float32(1) / np.sqrt(np.float32(width))
+    factor = np.float32(1.44269504088896341) / np.sqrt(np.float32(width))
     for head in range(heads):
         part = slice(head * width, (head + 1) * width)
         scores = np.zeros((tokens, tokens), np.float32)
@@ -271,7 +270,7 @@ def _attention(heads: int, query: Floats, key: Floats, value: Floats) -> Floats:
             scores = fma(query[:, i, None], key[None, :, i], scores)
         peak = scores.max(axis=1, keepdims=True)
         weights = np.zeros((tokens, padded), np.float32)
-        weights[:, :tokens] = exp_negative((scores - peak) * factor)
+        weights[:, :tokens] = exp2_negative((scores - peak) * factor)
         inverse = np.float32(1) / _lane_sum(weights)
         sums = np.zeros((tokens, width), np.float32)
         for token in range(tokens):

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from minilm.runtime.native import build
+from minilm.runtime.native import LIBRARY_PATH, build
 
-from tests.native.conftest import ROOT
+from tests.support.native_library import ROOT
 from tests.test_packaging import copy_sources
 
 FALSE = "false"
@@ -53,6 +53,10 @@ def test_build_goes_on_without_a_compiler(tmp_path: Path, compiler: str) -> None
     wheel, files = names(tmp_path)
     assert wheel.endswith("-py3-none-any.whl")
     assert [name for name in files if build.LIBRARY_NAME in name] == []
+
+
+def test_build_and_loader_agree_on_the_name() -> None:
+    assert LIBRARY_PATH.name == build.LIBRARY_NAME
 
 
 def test_missing_compiler_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from minilm.runtime.errors import InvalidArtifact
 from minilm.runtime.manifest import TensorInfo
+from minilm.verify.candidates.weight_file import WEIGHT_FILE_SUFFIX, read_weight_file
 
 __all__ = ["GraphInfo", "MatMulPrecisions", "can_read_graph", "read_graph_info"]
 
@@ -89,6 +90,8 @@ class MatMulPrecisions:
 
 def can_read_graph(path: Path) -> bool:
     """Whether the library that reads this kind of file is installed."""
+    if path.suffix == WEIGHT_FILE_SUFFIX:
+        return True
     return importlib.util.find_spec("onnx" if path.suffix == ".onnx" else "openvino") is not None
 
 
@@ -112,11 +115,13 @@ class GraphInfo:
 
 
 def read_graph_info(path: Path) -> GraphInfo:
-    """Look into an ONNX file or an OpenVINO IR.
+    """Look into an ONNX file, an OpenVINO IR or a weight file of the native encoder.
 
     Raises:
         InvalidArtifact: the file cannot be read.
     """
+    if path.suffix == WEIGHT_FILE_SUFFIX:
+        return _weight_file_info(path)
     if path.suffix == ".onnx":
         model = _onnx(path)
         graph = model.graph
@@ -147,6 +152,23 @@ def read_graph_info(path: Path) -> GraphInfo:
         opset=opset,
         inputs=tuple(ports[0]),
         outputs=tuple(ports[1]),
+    )
+
+
+def _weight_file_info(path: Path) -> GraphInfo:
+    weights = read_weight_file(path)
+    products = weights.products
+    floats = [name for name, kind in products if kind != "int8"]
+    return GraphInfo(
+        operators=weights.operators,
+        precisions=MatMulPrecisions(
+            # A product's arithmetic is that of its weights: the encoder has no other kernel.
+            kinds=tuple((kind, kind) for _, kind in products),
+            first_float=floats[0] if floats else "",
+        ),
+        opset=weights.format_version,
+        inputs=weights.inputs,
+        outputs=weights.outputs,
     )
 
 

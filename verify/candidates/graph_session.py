@@ -19,6 +19,7 @@ from minilm.verify.candidates.graph_backends import (
     OpenVinoBackend,
     Outputs,
 )
+from minilm.verify.candidates.weight_file import WEIGHT_FILE_SUFFIX
 
 __all__ = ["GraphOutputs", "GraphSession", "match_outputs", "open_session", "pad_batch", "pool"]
 
@@ -48,13 +49,13 @@ class GraphSession(Protocol):
 
 
 def open_session(path: Path, *, threads: int | None = None, fill: int = 0) -> GraphSession:
-    """Open an ONNX file or an OpenVINO IR on the CPU.
+    """Open an ONNX file, an OpenVINO IR or the native encoder's weight file on the CPU.
 
     A graph of fixed batch size or length is run at its own shape, and gets integers of its own
     type; whoever calls `run` sees none of that.
 
     Args:
-        path: `.onnx` or `.xml`.
+        path: `.onnx`, `.xml` or `.safetensors`.
         threads: Threads to compute with; None for as many as there are cores to use.
         fill: Id of the padding token, for a graph of fixed length.
 
@@ -63,6 +64,8 @@ def open_session(path: Path, *, threads: int | None = None, fill: int = 0) -> Gr
         InvalidArtifact: The file cannot be opened, or its inputs are not a text encoder's.
     """
     count = threads or available_cores()[0]
+    if path.suffix == WEIGHT_FILE_SUFFIX:
+        return _NativeSession(path, count)
     backend: GraphBackend
     if path.suffix == ".onnx":
         backend = OnnxBackend(path, count)
@@ -238,3 +241,22 @@ class _AnyShapeSession:
         whole = np.concatenate(outputs) if len(outputs) > 1 else outputs[0]
         trimmed = whole[:rows]
         return trimmed[:, :width] if self._length and whole.ndim == 3 else trimmed
+
+
+class _NativeSession:
+    """The native encoder takes texts without padding, so what the mask hides never gets there."""
+
+    def __init__(self, path: Path, threads: int) -> None:
+        from minilm.runtime.native.library import NativeEncoder
+
+        self._encoder = NativeEncoder(path.read_bytes())
+        self._threads = threads
+
+    def run(self, ids: Array, mask: Array) -> Outputs:
+        offsets = np.concatenate([[0], np.cumsum(mask.sum(axis=1))])
+        packed = ids[mask.astype(bool)].astype(np.int32)
+        vectors = self._encoder.encode(packed, offsets, threads=self._threads)
+        return {_SENTENCE[0]: vectors}
+
+    def close(self) -> None:
+        self._encoder.close()

@@ -94,6 +94,7 @@ BATCH_INVARIANCE: Final = Gate(
         "bf16": 0.9999,
         "fp16": 0.9999,
         "int8": 0.999,
+        "native/int8": 0.9999999,
         "cpu/int8": 0.9999,
     },
 )
@@ -115,6 +116,7 @@ PADDING_INVARIANCE: Final = Gate(
         "bf16": 0.9999,
         "fp16": 0.9999,
         "int8": 0.999,
+        "native/int8": 0.9999999,
         "cpu/int8": 0.9999,
     },
 )
@@ -169,7 +171,7 @@ REPEAT: Final = Gate(
     meaning="largest change of an element when the same texts are embedded again",
     advice="something is left over from the call before, or memory is read uninitialized",
     measure=_repeat,
-    thresholds={"*": 1e-6},
+    thresholds={"*": 1e-6, "native/int8": 0.0},
 )
 
 
@@ -188,5 +190,11 @@ THREADS: Final = Gate(
     advice="kernels sum by thread further apart than their precision, or the loader feeds the "
     "graph otherwise",
     measure=_threads,
-    thresholds={"fp32": 0.999999, "bf16": 0.9999, "fp16": 0.9999, "int8": 0.9999},
+    thresholds={
+        "fp32": 0.999999,
+        "bf16": 0.9999,
+        "fp16": 0.9999,
+        "int8": 0.9999,
+        "native/int8": 0.9999999,
+    },
 )

@@ -26,6 +26,7 @@ COSINE_MEAN: Final = Gate(
         "bf16": 0.9999,
         "fp16": 0.9999,
         "int8": 0.998,
+        "native/int8": 0.9995,
         "cuda/int8": 0.99,
     },
 )
@@ -47,6 +48,7 @@ COSINE_P01: Final = Gate(
         "bf16": 0.9999,
         "fp16": 0.9999,
         "int8": 0.993,
+        "native/int8": 0.999,
         "cuda/int8": 0.97,
     },
 )
@@ -67,6 +69,7 @@ COSINE_MIN: Final = Gate(
         "bf16": 0.9999,
         "fp16": 0.9999,
         "int8": 0.99,
+        "native/int8": 0.998,
         "cuda/int8": 0.96,
     },
 )
@@ -89,6 +92,7 @@ PADDED_MIN: Final = Gate(
         "bf16": 0.9999,
         "fp16": 0.9999,
         "int8": 0.99,
+        "native/int8": 0.998,
         "cuda/int8": 0.96,
     },
 )

@@ -5,8 +5,8 @@
  * Nothing aborts, and no exception crosses this boundary.
  *
  * An encoder is immutable once open: any number of threads may call `minilm_native_encode` on one
- * encoder at once. Threads that a call starts end before it returns, so a process may fork between
- * calls and use the encoder in the parent and in the child.
+ * encoder at once. Each call starts its threads; they end when it is done, and own nothing of the
+ * caller's. So a process may fork, and use the encoder in the parent and in the child.
  */
 #ifndef MINILM_NATIVE_H
 #define MINILM_NATIVE_H

@@ -10,7 +10,7 @@
 #include "error.h"
 
 struct MinilmEncoder {
-    minilm::Encoder encoder;
+    std::shared_ptr<minilm::Encoder> encoder;
 };
 
 namespace {
@@ -52,7 +52,8 @@ int32_t minilm_native_open(const void* data, size_t size, const char* kernel,
         if (!encoder) minilm::fail(MINILM_INVALID_ARGUMENT, "encoder is null");
         *encoder = nullptr;
         const auto* bytes = static_cast<const uint8_t*>(data);
-        *encoder = new MinilmEncoder{minilm::Encoder(bytes, size, minilm::find_kernel(kernel))};
+        auto opened = std::make_shared<minilm::Encoder>(bytes, size, minilm::find_kernel(kernel));
+        *encoder = new MinilmEncoder{std::move(opened)};
     });
 }
 
@@ -61,22 +62,22 @@ int32_t minilm_native_encode(const MinilmEncoder* encoder, const int32_t* ids,
                              char* error, size_t error_size) {
     return guard(error, error_size, [&] {
         if (!encoder) minilm::fail(MINILM_INVALID_ARGUMENT, "encoder is null");
-        encoder->encoder.encode(ids, offsets, texts, threads, vectors);
+        encoder->encoder->encode(ids, offsets, texts, threads, vectors);
     });
 }
 
 void minilm_native_close(MinilmEncoder* encoder) { delete encoder; }
 
 int64_t minilm_native_dimension(const MinilmEncoder* encoder) {
-    return encoder->encoder.model().architecture.dimension;
+    return encoder->encoder->model().architecture.dimension;
 }
 
 int64_t minilm_native_max_tokens(const MinilmEncoder* encoder) {
-    return encoder->encoder.model().architecture.max_tokens;
+    return encoder->encoder->model().architecture.max_tokens;
 }
 
 const char* minilm_native_kernel(const MinilmEncoder* encoder) {
-    return encoder->encoder.model().kernel.name;
+    return encoder->encoder->model().kernel.name;
 }
 
 const char* minilm_native_kernels(void) {

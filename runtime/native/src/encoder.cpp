@@ -75,8 +75,9 @@ std::vector<Block> plan_blocks(const int32_t* ids, const int64_t* offsets, int64
     int64_t first = 0;
     for (int64_t text = 1; text <= texts; ++text) {
         if (text < texts && offsets[text + 1] - offsets[first] <= limit) continue;
-        blocks.push_back(
-            {ids, offsets + first, static_cast<int>(text - first), vectors + first * dimension});
+        const auto rows = static_cast<int>(offsets[text] - offsets[first]);
+        blocks.push_back({ids, offsets + first, static_cast<int>(text - first), rows,
+                          vectors + first * dimension});
         first = text;
     }
     return blocks;
@@ -86,7 +87,7 @@ WorkspaceSize size_of(const std::vector<Block>& blocks, int team) {
     WorkspaceSize size;
     size.team = team;
     for (const Block& block : blocks) {
-        size.rows = std::max(size.rows, block.rows());
+        size.rows = std::max(size.rows, block.rows);
         for (int text = 0; text < block.texts; ++text) {
             const int64_t tokens = block.offsets[text + 1] - block.offsets[text];
             size.longest = std::max(size.longest, static_cast<int>(tokens));
@@ -95,72 +96,66 @@ WorkspaceSize size_of(const std::vector<Block>& blocks, int team) {
     return size;
 }
 
-// Run `work(rank, size)` on up to `wanted` threads, this one included: on fewer if the system has
-// no more. Threads begin when all are there, so `size` is final.
-template <class Work>
-void run_on_threads(int wanted, const Work& work) {
-    std::atomic<int> size{0};
-    std::vector<std::thread> others;
-    others.reserve(wanted - 1);
-    const auto follow = [&](int rank) {
-        for (int i = 0; size.load(std::memory_order_acquire) == 0; ++i) {
-            if (i > 4000)
-                std::this_thread::yield();
-            else
-                pause_briefly();
-        }
-        const FloatEnvironment environment;
-        work(rank, size.load(std::memory_order_relaxed));
-    };
-    try {
-        for (int rank = 1; rank < wanted; ++rank) others.emplace_back(follow, rank);
-    } catch (const std::system_error&) {
-        // Those that there are do the work.
-    }
-    const int started = static_cast<int>(others.size()) + 1;
-    size.store(started, std::memory_order_release);
-    {
-        const FloatEnvironment environment;
-        work(0, started);
-    }
-    for (std::thread& other : others) other.join();
-}
-
 }  // namespace
+
+// One call. Threads that the system has not run yet when the work is done find that out later, so
+// what they look at is owned by all of them, and they touch nothing of the caller's.
+class Encoder::Job {
+public:
+    Job(std::shared_ptr<const Encoder> encoder, std::vector<Block> blocks, int threads)
+        : encoder_(std::move(encoder)), blocks_(std::move(blocks)) {
+        const Model& model = encoder_->model_;
+        const bool team = blocks_.size() == 1;  // its threads share every product
+        threads_ = team ? std::min({threads, model.architecture.heads, kMaxTeam})
+                        : static_cast<int>(std::min<size_t>(threads, blocks_.size()));
+        phases_ = std::make_unique<Phases>(team ? count_phases(model, blocks_[0]) : 1);
+        const WorkspaceSize size = size_of(blocks_, team ? threads_ : 1);
+        for (int i = 0; i < (team ? 1 : threads_); ++i) {
+            workspaces_.push_back(encoder_->pool_.take(model, size));
+        }
+    }
+
+    ~Job() {
+        for (auto& workspace : workspaces_) encoder_->pool_.give_back(std::move(workspace));
+    }
+
+    int threads() const { return threads_; }
+
+    void work(int rank) {
+        const FloatEnvironment environment;
+        const Model& model = encoder_->model_;
+        if (blocks_.size() == 1) {
+            Phases* phases = threads_ > 1 ? phases_.get() : nullptr;
+            return forward(model, blocks_[0], *workspaces_[0], phases, rank);
+        }
+        phases_->run(0, static_cast<int>(blocks_.size()), [&](int block) {
+            forward(model, blocks_[block], *workspaces_[rank], nullptr, 0);
+        });
+    }
+
+private:
+    std::shared_ptr<const Encoder> encoder_;
+    std::vector<Block> blocks_;
+    int threads_;
+    std::unique_ptr<Phases> phases_;
+    std::vector<std::unique_ptr<Workspace>> workspaces_;
+};
 
 void Encoder::encode(const int32_t* ids, const int64_t* offsets, int64_t texts, int threads,
                      float* vectors) const {
     const Architecture& a = model_.architecture;
     check(a, ids, offsets, texts, threads, vectors);
     if (texts == 0) return;
-    const auto blocks = plan_blocks(ids, offsets, texts, threads, vectors, a.dimension);
-    if (blocks.size() == 1) {  // its threads share every product
-        const int team = std::min({threads, a.heads, kMaxTeam});
-        auto workspace = pool_.take(model_, size_of(blocks, team));
-        std::unique_ptr<Barrier> barrier;
-        std::atomic<Barrier*> ready{nullptr};
-        run_on_threads(team, [&](int rank, int size) {
-            if (rank == 0) {
-                barrier = std::make_unique<Barrier>(size);
-                ready.store(barrier.get(), std::memory_order_release);
-            }
-            while (!ready.load(std::memory_order_acquire)) pause_briefly();
-            forward(model_, blocks[0], *workspace, *ready.load(), rank, size);
-        });
-        pool_.give_back(std::move(workspace));
-        return;
-    }
-    const int workers = static_cast<int>(std::min<size_t>(threads, blocks.size()));
-    std::vector<std::unique_ptr<Workspace>> workspaces;
-    for (int i = 0; i < workers; ++i) workspaces.push_back(pool_.take(model_, size_of(blocks, 1)));
-    std::atomic<size_t> next{0};
-    run_on_threads(workers, [&](int rank, int) {
-        Barrier alone(1);
-        for (size_t i; (i = next.fetch_add(1, std::memory_order_relaxed)) < blocks.size();) {
-            forward(model_, blocks[i], *workspaces[rank], alone, 0, 1);
+    auto blocks = plan_blocks(ids, offsets, texts, threads, vectors, a.dimension);
+    const auto job = std::make_shared<Job>(shared_from_this(), std::move(blocks), threads);
+    try {
+        for (int rank = 1; rank < job->threads(); ++rank) {
+            std::thread([job, rank] { job->work(rank); }).detach();
         }
-    });
-    for (auto& workspace : workspaces) pool_.give_back(std::move(workspace));
+    } catch (const std::system_error&) {
+        // The system has no more threads: those that there are do the work.
+    }
+    job->work(0);
 }
 
 }  // namespace minilm

@@ -1,11 +1,13 @@
 // An open encoder: checks a call's arguments, cuts its texts into blocks, runs them on threads.
 #pragma once
 
+#include <memory>
+
 #include "workspace.h"
 
 namespace minilm {
 
-class Encoder {
+class Encoder : public std::enable_shared_from_this<Encoder> {
 public:
     Encoder(const uint8_t* data, size_t size, const Kernel& kernel)
         : model_(load_model(data, size, kernel)) {}
@@ -17,6 +19,8 @@ public:
                 float* vectors) const;
 
 private:
+    class Job;
+
     Model model_;
     mutable WorkspacePool pool_;
 };

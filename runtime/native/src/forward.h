@@ -11,14 +11,16 @@ struct Block {
     const int32_t* ids;
     const int64_t* offsets;  // (texts + 1), into ids
     int texts;
+    int rows;        // tokens
     float* vectors;  // (texts, dimension)
-
-    int rows() const { return static_cast<int>(offsets[texts] - offsets[0]); }
 };
 
-// Compute one thread's share of a block: every thread of a team of `size` calls this with its rank,
-// and the same block, workspace and barrier.
-void forward(const Model& model, const Block& block, Workspace& workspace, Barrier& barrier,
-             int rank, int size);
+// Phases of a block's computation.
+int count_phases(const Model& model, const Block& block);
+
+// Compute a block. A team shares it: every thread calls this with its rank, and the same block,
+// workspace and phases. A single thread gives no phases.
+void forward(const Model& model, const Block& block, Workspace& workspace, Phases* phases,
+             int rank);
 
 }  // namespace minilm

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <atomic>
+#include <memory>
 #include <thread>
 
 #if defined(__x86_64__)
@@ -10,50 +11,45 @@
 
 namespace minilm {
 
-inline void pause_briefly() {
-#if defined(__x86_64__)
-    _mm_pause();
-#endif
-}
-
-// Lets a thread go on when all have come. They meet every few microseconds, so they wait in a loop
-// at first; who waits longer gives the core away.
-class Barrier {
+// Work in phases: items of a phase may be done by any thread, and a phase begins when the one
+// before it is done. Threads take items as they come, so a thread that the system does not run
+// delays nobody: the others do its part.
+class Phases {
 public:
-    explicit Barrier(int size) : size_(size) {}
+    explicit Phases(int count) : phases_(new Phase[count]) {}
 
-    void wait() {
-        if (size_ == 1) return;
-        const int round = round_.load(std::memory_order_acquire);
-        if (arrived_.fetch_add(1, std::memory_order_acq_rel) + 1 == size_) {
-            arrived_.store(0, std::memory_order_relaxed);
-            round_.store(round + 1, std::memory_order_release);
-            return;
+    // Take part in a phase: call `work(item)` for items that no other thread has taken, then wait
+    // until all are done. Every thread calls this for all phases, in order, with the same `items`.
+    template <class Work>
+    void run(int phase, int items, const Work& work) {
+        Phase& state = phases_[phase];
+        for (int item; (item = state.taken.fetch_add(1, std::memory_order_relaxed)) < items;) {
+            work(item);
+            state.done.fetch_add(1, std::memory_order_release);
         }
-        for (int i = 0; round_.load(std::memory_order_acquire) == round; ++i) {
+        for (int i = 0; state.done.load(std::memory_order_acquire) < items; ++i) {
             if (i < kSpins)
-                pause_briefly();
+                pause();
             else
                 std::this_thread::yield();
         }
     }
 
 private:
-    static constexpr int kSpins = 4000;
+    struct alignas(64) Phase {
+        std::atomic<int> taken{0};
+        std::atomic<int> done{0};
+    };
 
-    const int size_;
-    std::atomic<int> arrived_{0};
-    std::atomic<int> round_{0};
+    static constexpr int kSpins = 2000;  // an item takes microseconds
+
+    static void pause() {
+#if defined(__x86_64__)
+        _mm_pause();
+#endif
+    }
+
+    std::unique_ptr<Phase[]> phases_;
 };
-
-struct Range {
-    int first, last;
-};
-
-// The share of `rank` among `size` of `count` items that lie one after another.
-inline Range share(int count, int rank, int size) {
-    return {static_cast<int>(static_cast<int64_t>(count) * rank / size),
-            static_cast<int>(static_cast<int64_t>(count) * (rank + 1) / size)};
-}
 
 }  // namespace minilm

@@ -50,7 +50,7 @@ inline float softmax_row(float* scores, int tokens, int padded, float factor) {
     peak = max_lanes(peak);
     Vector total = broadcast(0.0f);
     for (int i = 0; i < padded; i += 16) {
-        Vector weight = exp_negative((load(scores + i) - peak) * broadcast(factor));
+        Vector weight = exp2_negative((load(scores + i) - peak) * broadcast(factor));
         if (tokens - i < 16) weight = keep_first(weight, tokens - i);
         total = total + weight;
         store(scores + i, weight);
@@ -106,7 +106,8 @@ constexpr int kAttentionRows = kScoreRows * kValueRows;
 
 void attention(const minilm::AttentionArguments& a) {
     const int padded = (a.tokens + 15) / 16 * 16;
-    const float factor = 1.0f / sqrtf(static_cast<float>(a.width));
+    // softmax(s / sqrt(width)) in powers of two: log2(e) is in the factor.
+    const float factor = 1.44269504088896341f / sqrtf(static_cast<float>(a.width));
     transpose_keys(a, padded);
     for (int start = 0; start < a.tokens; start += kAttentionRows) {
         const int rows = a.tokens - start < kAttentionRows ? a.tokens - start : kAttentionRows;

@@ -5,22 +5,19 @@ namespace {
 
 constexpr float kRoundingBias = 12582912.0f;  // 1.5 * 2^23: x + it - it rounds x to an integer
 
-// e^x for x <= 0, within 2 units in the last place; e^-87 for what is below -87.
-// Cody and Waite reduction to |r| <= ln 2 / 2, and the polynomial of Cephes (expf.c).
-inline Vector exp_negative(Vector x) {
-    x = max(x, broadcast(-87.0f));
-    const Vector biased = fma(x, broadcast(1.44269504088896341f), broadcast(kRoundingBias));
-    const Vector n = biased - broadcast(kRoundingBias);
-    Vector r = fma(n, broadcast(-0.693359375f), x);
-    r = fma(n, broadcast(2.12194440e-4f), r);
-    Vector p = broadcast(1.9875691500e-4f);
-    p = fma(p, r, broadcast(1.3981999507e-3f));
-    p = fma(p, r, broadcast(8.3334519073e-3f));
-    p = fma(p, r, broadcast(4.1665795894e-2f));
-    p = fma(p, r, broadcast(1.6666665459e-1f));
-    p = fma(p, r, broadcast(5.0000001201e-1f));
-    p = fma(p, r * r, r);
-    return scale_by_power(p + broadcast(1.0f), biased);
+// 2^x for -126 <= x <= 0, within 1.6e-7 of its value; 2^-126 for what is below.
+// The polynomial is fitted for the least largest relative error over |f| <= 1 / 2.
+inline Vector exp2_negative(Vector x) {
+    x = max(x, broadcast(-126.0f));
+    const Vector biased = x + broadcast(kRoundingBias);
+    const Vector f = x - (biased - broadcast(kRoundingBias));
+    Vector p = broadcast(0x1.5bf8b8p-10f);
+    p = fma(p, f, broadcast(0x1.3cee38p-7f));
+    p = fma(p, f, broadcast(0x1.c6b636p-5f));
+    p = fma(p, f, broadcast(0x1.ebf9b2p-3f));
+    p = fma(p, f, broadcast(0x1.62e42cp-1f));
+    p = fma(p, f, broadcast(1.0f));
+    return scale_by_power(p, biased);
 }
 
 // GELU, x / 2 * (1 + erf(x / sqrt(2))), within 2.5e-6 for |x| <= 4.6 and 3.5e-5 for |x| <= 20.

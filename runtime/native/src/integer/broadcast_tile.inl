@@ -76,10 +76,11 @@ double spin(int64_t rounds) {
         __asm__ volatile("" : "+x"(low[r]));  // or the compiler would see that they are the same
         __asm__ volatile("" : "+x"(high[r]));
     }
+    __asm__ volatile("" : "+x"(weights.low), "+x"(weights.high));  // not known to be zeros
     for (int64_t i = 0; i < rounds; ++i) {
-        __asm__ volatile("" : "+x"(row), "+x"(weights.low), "+x"(weights.high));
 #pragma GCC unroll 12
         for (int r = 0; r < kRows; ++r) {
+            __asm__ volatile("" : "+x"(row));  // or one product would do for all rows
             low[r] = multiply_add(low[r], row, weights.low);
             high[r] = multiply_add(high[r], row, weights.high);
         }
