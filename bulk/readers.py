@@ -52,6 +52,8 @@ class RecordSource:
 
     Attributes:
         name: name of the input, for messages.
+        selection: rules for what is taken from each record.
+        items: places of the input and what stands there.
         schema: Arrow schema of the fields that are kept, if the input has one.
         counts: counts of what has been read so far.
     """

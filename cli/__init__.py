@@ -5,6 +5,7 @@ a module of `minilm.cli.commands`, found by its name, and imports heavy things i
 """
 
 import io
+import os
 import sys
 import warnings
 from collections.abc import Sequence
@@ -24,6 +25,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         The exit code: 0, that of a `ToolkitError`, or one of `minilm.cli.failures`.
     """
+    _open_closed_streams()
     if any(find_spec(name) is None for name in ("typer", "rich")):
         message = 'the toolkit command needs typer and rich: pip install "minilm-toolkit[cli]"'
         sys.stderr.write(f"error: {message}\n")
@@ -42,6 +44,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else int(bool(stop.code))
     return 0
+
+
+def _open_closed_streams() -> None:
+    """Give standard streams that the caller closed to the null device.
+
+    Python leaves them None, and their numbers free: native code that writes to number 2 would write
+    into whatever file was opened next.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            lowest = os.open(os.devnull, os.O_RDWR)
+            setattr(sys, name, os.fdopen(lowest, mode, encoding="utf-8"))
 
 
 def _show_warning(message: Warning | str, *_place: object, **_more: object) -> None:

@@ -169,6 +169,23 @@ def test_an_error_of_a_closed_pipe_by_number(monkeypatch: pytest.MonkeyPatch) ->
     assert report(OSError(errno.EPIPE, "Broken pipe")) == 141
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a shell")
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_closed_standard_streams(closed: str, tiny_bundle: Path, tmp_path: Path) -> None:
+    output = tmp_path / "vectors.npy"
+    line = f'exec "$0" -c "$1" embed a -b "$2" --target cpu -o "$3" {closed}'
+    command = ["sh", "-c", line, sys.executable, RUN, str(tiny_bundle), str(output)]
+    subprocess.run(command, check=True, timeout=120)
+    assert np.load(output).shape == (1, 32)
+
+
+def test_a_closed_standard_input_holds_no_text(tiny_bundle: Path) -> None:
+    line = 'exec "$0" -c "$1" embed -i - -b "$2" --target cpu <&-'
+    command = ["sh", "-c", line, sys.executable, RUN, str(tiny_bundle)]
+    done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=120)
+    assert (done.stdout, done.stderr) == ("", "note: standard input holds no text\n")
+
+
 TERMINATED = """
 import sys, time
 from pathlib import Path
