@@ -1,15 +1,16 @@
 """From weights to a verified bundle."""
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from importlib.resources import files
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from minilm import convert, optimize, verify
 from minilm.convert import Source
-from minilm.optimize import Exported
+from minilm.optimize import ExportedModel
 from minilm.pipeline.bundle_files import copy_model_files, toolchain, write_manifest
 from minilm.pipeline.cache import Cache, default_directory
 from minilm.pipeline.card import model_card
@@ -30,6 +31,9 @@ from minilm.runtime.manifest import (
 from minilm.verify import Report
 from minilm.verify.reference import GOLDEN_NAME, PyTorchReference, Reference, write_golden
 
+if TYPE_CHECKING:
+    from minilm.optimize.calibrator import Calibrator
+
 __all__ = ["BuildOptions", "BuildSummary", "build"]
 
 _GRAPH = "export.onnx"
@@ -49,7 +53,7 @@ class BuildOptions:
         cache_dir: Directory of the stage cache; None for the user's cache directory.
         verify: Whether to run every gate before the bundle is swapped in; without it only the cheap
             ones run, in seconds.
-        calibration: Calibration texts for int8; None for the project's own.
+        calibration: Calibrator texts for int8; None for the project's own.
     """
 
     model: str | None = None
@@ -118,7 +122,8 @@ def _fill(
     outputs.append(
         runner.run("model files", lambda: StageOutput.of(work, copy_model_files(source, work)))
     )
-    reference = PyTorchReference(options.model)
+    # In float64, so that the golden vectors are the same on every processor.
+    reference = PyTorchReference(options.model, dtype="float64")
     outputs.append(runner.run("golden vectors", partial(_write_golden, work, reference)))
     files = [file for output in outputs for file in output.files]
     manifest = write_manifest(source, variants, files, work)
@@ -140,17 +145,17 @@ def _build_variants(
         "code": _code(),
     }
     runner.run_cached("export", partial(_export, source, work), key=made_from)
-    exported = Exported(
+    exported = ExportedModel(
         graph=work / _GRAPH,
         tokenizer=source.tokenizer,
         **asdict(source.config),
     )
-    corpus = options.calibration
+    calibration = optimize.calibrate(exported, options.calibration)
     outputs = []
     for name in options.variants:
-        key = {**made_from, "calibration": corpus} if name.endswith("/int8") else made_from
-        stage = partial(_build_variant, exported, name, work, corpus)
-        outputs.append(runner.run_cached(name, stage, key=key))
+        fitted = {"calibration": options.calibration} if name.endswith("/int8") else {}
+        stage = partial(_build_variant, exported, name, work, calibration)
+        outputs.append(runner.run_cached(name, stage, key=made_from | fitted))
     (work / _GRAPH).unlink()
     return outputs
 
@@ -161,9 +166,9 @@ def _export(source: Source, work: Path) -> StageOutput:
 
 
 def _build_variant(
-    exported: Exported, name: str, work: Path, corpus: Sequence[str] | None
+    exported: ExportedModel, name: str, work: Path, calibration: "Calibrator"
 ) -> StageOutput:
-    variant = optimize.build_variant(exported, name, work, corpus)
+    variant = optimize.build_variant(exported, name, work, calibration)
     return StageOutput.of(work, variant.files, variant)
 
 

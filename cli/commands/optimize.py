@@ -10,7 +10,7 @@ from minilm.runtime.errors import UsageError
 from minilm.runtime.manifest import VARIANTS
 
 if TYPE_CHECKING:
-    from minilm.optimize import Exported
+    from minilm.optimize.calibrator import Calibrator
 
 __all__ = ["command"]
 
@@ -23,7 +23,7 @@ def command(  # noqa: PLR0913 - one parameter an option
         Path, typer.Option("--output", "-o", help="Directory to write the variants into.")
     ] = Path("optimized"),
     variants: VariantsOption = None,
-    calibration: CalibrationOption = None,
+    texts: CalibrationOption = None,
     explain: Annotated[
         bool,
         typer.Option(
@@ -49,21 +49,22 @@ def command(  # noqa: PLR0913 - one parameter an option
     from minilm.cli.console import print_table, size, steps
 
     optimize.check_graph(graph)
-    corpus = optimize.read_texts(calibration) if calibration else None
+    corpus = optimize.read_texts(texts) if texts else None
     source = convert.resolve(model)
-    exported = optimize.Exported(
+    exported = optimize.ExportedModel(
         graph=graph,
         tokenizer=source.tokenizer,
         **asdict(source.config),
     )
+    calibration = optimize.calibrate(exported, corpus)
     if explain:
-        _explain(exported, corpus, output)
+        _explain(calibration, output)
         return
     built = []
     with steps() as step:
         for name in names:
             step(name)
-            built.append(optimize.build_variant(exported, name, output, corpus))
+            built.append(optimize.build_variant(exported, name, output, calibration))
     print_table(
         str(output),
         ("variant", "file", "size"),
@@ -75,19 +76,19 @@ def command(  # noqa: PLR0913 - one parameter an option
     )
 
 
-def _explain(exported: "Exported", corpus: tuple[str, ...] | None, output: Path) -> None:
+def _explain(calibration: "Calibrator", output: Path) -> None:
     from minilm import optimize
     from minilm.cli.console import print_table, steps
     from minilm.runtime.files import write_atomically
 
     with steps() as step:
         step("measuring each layer")
-        layers, picture = optimize.explain(exported, corpus)
+        layers, picture = optimize.explain(calibration)
     output.mkdir(parents=True, exist_ok=True)
     path = output / "layers.svg"
     write_atomically(path, picture)
     print_table(
-        f"static int8, openvino/int8 and cuda/int8; picture: {path}",
+        f"static int8, cuda/int8; picture: {path}",
         ("layer", "mean loss", "worst loss", "cost", "precision"),
         [
             (

@@ -6,11 +6,11 @@ from typing import Final
 
 import numpy as np
 import onnx_ir as ir
-from minilm.optimize.passes.graph import MICROSOFT, Builder, array_of, nodes_of, replace_value
-from minilm.optimize.passes.infra import Changes
-from minilm.optimize.passes.tokens import layer_of
+from minilm.optimize.ir_utils import MICROSOFT, Builder, array_of, nodes_of, replace_value
+from minilm.optimize.passes.base import Changes
+from minilm.optimize.passes.flatten import layer_of
 
-__all__ = ["SplitAttention"]
+__all__ = ["UnfuseAttention"]
 
 _OPSET: Final = 23
 """The first that has `Attention` in the standard domain."""
@@ -18,13 +18,13 @@ _MASKED: Final = np.array(np.finfo(np.float32).min)
 
 
 @dataclass(frozen=True, kw_only=True)
-class SplitAttention:
+class UnfuseAttention:
     """Make ONNX Runtime's `Attention` one product for Q, K and V and the standard's `Attention`.
 
     The product then is a linear layer like any other, which the int8 passes see. The standard's
     operator takes half the time of `MultiHeadAttention` on CPU (405 against 809 microseconds at
     32 x 16 x 384, ONNX Runtime 1.32); its mask has to be laid out for every query. Runs after
-    `FlattenTokens`, so that the product has one row a token.
+    `FlattenBatch`, so that the product has one row a token.
 
     Attributes:
         layers: of the encoder.

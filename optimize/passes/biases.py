@@ -6,7 +6,7 @@ from typing import Final
 
 import numpy as np
 import onnx_ir as ir
-from minilm.optimize.passes.graph import (
+from minilm.optimize.ir_utils import (
     MICROSOFT,
     Builder,
     Linear,
@@ -17,9 +17,9 @@ from minilm.optimize.passes.graph import (
     only_consumer,
     replace_value,
 )
-from minilm.optimize.passes.infra import Changes
+from minilm.optimize.passes.base import Changes
 
-__all__ = ["FoldBiases", "SplitGelu"]
+__all__ = ["FoldBiases", "UnfuseBiasGelu"]
 
 _GELU_OPSET: Final = 20
 """The first that has `Gelu` in the standard domain."""
@@ -33,7 +33,7 @@ class FoldBiases:
     - V's bias adds itself to what attention gives, whose weights sum to one: it goes through the
       layer after it into that one's bias.
     - The bias of a layer before a residual addition joins the constant that the residual gets
-      anyway where its activations were shifted (`Smooth`).
+      anyway where its activations were shifted (`SmoothLayerNorm`).
 
     int8 products cannot take their bias themselves (see `minilm.optimize.passes.per_token`).
 
@@ -62,7 +62,7 @@ class FoldBiases:
 
 
 @dataclass(frozen=True, kw_only=True)
-class SplitGelu:
+class UnfuseBiasGelu:
     """Make `BiasGelu` an addition and `Gelu`, which together are faster (399 against 450 us).
 
     The bias gets a second axis, so that the session does not join the two again.

@@ -6,10 +6,10 @@ from typing import Final
 
 import numpy as np
 import onnx_ir as ir
-from minilm.optimize.passes.graph import Builder, array_of, nodes_of, replace_value
-from minilm.optimize.passes.infra import Changes
+from minilm.optimize.ir_utils import Builder, array_of, nodes_of, replace_value
+from minilm.optimize.passes.base import Changes
 
-__all__ = ["FoldTokenTypes", "HalveWordEmbeddings", "QuantizeWordEmbeddings"]
+__all__ = ["CastEmbeddingsToFp16", "FoldTokenTypeEmbeddings", "QuantizeWordEmbeddings"]
 
 _WORDS: Final = "embeddings.word_embeddings.weight"
 _TYPES: Final = "embeddings.token_type_embeddings.weight"
@@ -17,7 +17,7 @@ _POSITIONS: Final = "embeddings.position_embeddings.weight"
 
 
 @dataclass(frozen=True)
-class FoldTokenTypes:
+class FoldTokenTypeEmbeddings:
     """Add the first row of the token-type table to every position: all tokens have type 0 here."""
 
     @property
@@ -83,7 +83,7 @@ class QuantizeWordEmbeddings:
 
 
 @dataclass(frozen=True)
-class HalveWordEmbeddings:
+class CastEmbeddingsToFp16:
     """Store word embeddings in fp16, made float32 after the gather.
 
     Half of the file goes for a cosine of 0.9999999: the table is most of the model.

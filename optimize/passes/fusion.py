@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import onnx_ir as ir
-from minilm.optimize.passes.graph import MICROSOFT
-from minilm.optimize.passes.infra import Changes
+from minilm.optimize.ir_utils import MICROSOFT
+from minilm.optimize.passes.base import Changes
 from onnxruntime.transformers.fusion_options import AttentionMaskFormat, FusionOptions
 from onnxruntime.transformers.onnx_model_bert import BertOnnxModel
 
@@ -42,7 +42,7 @@ class FuseTransformer:
     def __call__(self, model: ir.Model) -> Changes:
         options = FusionOptions("bert")
         options.enable_embed_layer_norm = False
-        options.enable_skip_layer_norm = False  # see minilm.optimize.passes.residual
+        options.enable_skip_layer_norm = False  # see minilm.optimize.passes.skip_layer_norm
         options.enable_bias_skip_layer_norm = False
         options.attention_mask_format = (
             AttentionMaskFormat.MaskIndexEnd

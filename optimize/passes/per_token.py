@@ -14,7 +14,8 @@ from typing import Final
 
 import numpy as np
 import onnx_ir as ir
-from minilm.optimize.passes.graph import (
+from minilm.optimize.calibration.gptq import QuantizedWeight
+from minilm.optimize.ir_utils import (
     MICROSOFT,
     Builder,
     Linear,
@@ -22,10 +23,9 @@ from minilm.optimize.passes.graph import (
     linears,
     replace_value,
 )
-from minilm.optimize.passes.infra import Changes
-from minilm.optimize.rounding import Rounded
+from minilm.optimize.passes.base import Changes
 
-__all__ = ["QuantizePerToken"]
+__all__ = ["QuantizeDynamicPerToken"]
 
 _GELU_FLOOR: Final = 0.17
 """GELU's minimum is -0.16997 (Hendrycks and Gimpel, arXiv:1606.08415), at x = -0.7518."""
@@ -38,7 +38,7 @@ _SMALLEST: Final = 1e-12
 
 
 @dataclass(frozen=True, kw_only=True)
-class QuantizePerToken:
+class QuantizeDynamicPerToken:
     """Make every linear layer of the encoder an int8 product with a scale per token.
 
     Attributes:
@@ -47,7 +47,7 @@ class QuantizePerToken:
     """
 
     layers: int
-    round_weight: Callable[[Linear], Rounded]
+    round_weight: Callable[[Linear], QuantizedWeight]
 
     @property
     def promises(self) -> Mapping[str, int]:

@@ -5,14 +5,14 @@ from dataclasses import dataclass
 
 import numpy as np
 import onnx_ir as ir
-from minilm.optimize.passes.graph import Builder, nodes_of, only_consumer, replace_value
-from minilm.optimize.passes.infra import Changes
+from minilm.optimize.ir_utils import Builder, nodes_of, only_consumer, replace_value
+from minilm.optimize.passes.base import Changes
 
-__all__ = ["DivideByNorm", "PoolMean"]
+__all__ = ["SimplifyL2Norm", "SimplifyMeanPooling"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class PoolMean:
+class SimplifyMeanPooling:
     """Sum a text's token vectors as mask (1 x tokens) times hidden state, or mask them and sum.
 
     sentence-transformers expands the int64 mask to batch x tokens x dimension, casts and multiplies
@@ -59,7 +59,7 @@ class PoolMean:
 
 
 @dataclass(frozen=True, kw_only=True)
-class DivideByNorm:
+class SimplifyL2Norm:
     """Divide by the L2 norm as it is: the division broadcasts, no norm need be expanded first.
 
     Attributes:

@@ -14,20 +14,21 @@ products are fp16's: it saves reading weights, which a decoder waits for and an 
 fed hundreds of tokens at a time, does not. Who wants closeness has it in cuda/fp16.
 """
 
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 import onnx_ir as ir
-from minilm.optimize.describe import describe_onnx
+from minilm.optimize.calibrator import Calibrator
+from minilm.optimize.exported import ExportedModel
+from minilm.optimize.passes.base import Pass, run, tidy
+from minilm.optimize.passes.embeddings import CastEmbeddingsToFp16
+from minilm.optimize.passes.fp16 import ConvertToFp16
 from minilm.optimize.passes.fusion import FuseTransformer
-from minilm.optimize.passes.half import HalvePrecision
-from minilm.optimize.passes.infra import Pass, run, tidy
-from minilm.optimize.passes.residual import JoinResiduals
-from minilm.optimize.passes.simplify import simplified
-from minilm.optimize.spec import Exported, path_of
-from minilm.optimize.static import quantized
+from minilm.optimize.passes.skip_layer_norm import FuseSkipLayerNorm
+from minilm.optimize.passes.source_graph import simplified
+from minilm.optimize.search.mixed_precision import search_mixed_precision
+from minilm.optimize.targets.describe import describe_onnx, path_of
 from minilm.runtime.manifest import Variant
 
 __all__ = ["build", "precisions"]
@@ -38,15 +39,19 @@ _INSTRUCTION_SETS: Final = {"fp16": ("sm_70",), "int8": ("sm_75",)}
 """Compute capability from which tensor cores take fp16 (Volta) and int8 (Turing)."""
 
 
-def build(exported: Exported, precision: str, bundle: Path, corpus: Sequence[str]) -> Variant:
+def build(
+    exported: ExportedModel, precision: str, bundle: Path, calibration: Calibrator
+) -> Variant:
     """See `Target.build`."""
     name = f"cuda/{precision}"
     float_layers: frozenset[str] = frozenset()
     if precision == "fp16":
         model = _halved(exported)
     else:
-        model, plan = quantized(exported, corpus, product_pooling=True)
-        float_layers = plan.left_out
+        plan = search_mixed_precision(calibration)
+        float_layers = plan.float_layers
+        model = plan.recipe.apply(simplified(exported), float_layers)
+        model = run(model, [CastEmbeddingsToFp16()])
     ir.save(tidy(model), path_of(bundle, name))
     variant = describe_onnx(
         bundle,
@@ -58,12 +63,12 @@ def build(exported: Exported, precision: str, bundle: Path, corpus: Sequence[str
     return replace(variant, float_layers=tuple(sorted(float_layers)))
 
 
-def _halved(exported: Exported) -> ir.Model:
+def _halved(exported: ExportedModel) -> ir.Model:
     fusion = FuseTransformer(
         layers=exported.layers,
         heads=exported.heads,
         dimension=exported.dimension,
         mask_lengths=True,
     )
-    passes: list[Pass] = [fusion, JoinResiduals(layers=exported.layers), HalvePrecision()]
+    passes: list[Pass] = [fusion, FuseSkipLayerNorm(layers=exported.layers), ConvertToFp16()]
     return run(simplified(exported), passes)

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from minilm.cli.commands.build import output_for
+from minilm.optimize.calibration.corpus import texts
 from minilm.pipeline import BuildOptions, BuildSummary, StageResult
 from minilm.runtime.manifest import VARIANTS, FileEntry
 from onnx import TensorProto, helper
@@ -124,10 +125,10 @@ def test_calibration_texts_reach_every_variant(
     assert toolkit("build", "--calibration", path).exit_code == 0
     assert built == [BuildOptions(calibration=lines)]
 
-    asked: list[tuple[str, ...] | None] = []
+    asked: list[tuple[str, ...]] = []
 
-    def build_variant(_: object, name: str, output: Path, corpus: tuple[str, ...] | None) -> Any:
-        asked.append(corpus)
+    def build_variant(_: object, name: str, output: Path, calibration: Any) -> Any:
+        asked.append(calibration.corpus)
         return SimpleNamespace(name=name, files=())
 
     monkeypatch.setattr("minilm.optimize.build_variant", build_variant)
@@ -135,7 +136,7 @@ def test_calibration_texts_reach_every_variant(
     assert (
         toolkit("optimize", graph, "--variants", "cpu/int8", "--calibration", path).exit_code == 0
     )
-    assert asked == [None, lines]
+    assert asked == [texts(), lines]
 
 
 def test_build_json(built: list[BuildOptions]) -> None:

@@ -7,27 +7,28 @@ import numpy.typing as npt
 import onnx_ir as ir
 import onnxruntime as ort
 import pytest
-from minilm.optimize import Exported
-from minilm.optimize.calibration import feeds, statistics
-from minilm.optimize.corpus import texts
-from minilm.optimize.passes.attention import SplitAttention
-from minilm.optimize.passes.biases import FoldBiases, SplitGelu
+from minilm.optimize import ExportedModel, calibrate
+from minilm.optimize.calibration.corpus import texts
+from minilm.optimize.calibration.gptq import QuantizedWeight, gptq
+from minilm.optimize.calibration.statistics import ActivationStatistics
+from minilm.optimize.ir_utils import Linear, linears
+from minilm.optimize.passes.attention import UnfuseAttention
+from minilm.optimize.passes.base import Pass, run, tidy
+from minilm.optimize.passes.biases import FoldBiases, UnfuseBiasGelu
 from minilm.optimize.passes.embeddings import (
-    FoldTokenTypes,
-    HalveWordEmbeddings,
+    CastEmbeddingsToFp16,
+    FoldTokenTypeEmbeddings,
     QuantizeWordEmbeddings,
 )
+from minilm.optimize.passes.flatten import FlattenBatch
+from minilm.optimize.passes.fp16 import ConvertToFp16
 from minilm.optimize.passes.fusion import FuseTransformer
-from minilm.optimize.passes.graph import linears
-from minilm.optimize.passes.half import HalvePrecision
-from minilm.optimize.passes.infra import Pass, run, tidy
-from minilm.optimize.passes.per_token import QuantizePerToken
-from minilm.optimize.passes.pooling import DivideByNorm, PoolMean
-from minilm.optimize.passes.qdq import QuantizeStatic
-from minilm.optimize.passes.residual import JoinResiduals
-from minilm.optimize.passes.smoothing import Smooth, SmoothGelu
-from minilm.optimize.passes.tokens import FlattenTokens
-from minilm.optimize.rounding import nearest
+from minilm.optimize.passes.per_token import QuantizeDynamicPerToken
+from minilm.optimize.passes.pooling import SimplifyL2Norm, SimplifyMeanPooling
+from minilm.optimize.passes.qdq import InsertQdq, QuantizeWeights
+from minilm.optimize.passes.rotation import RotateInputs
+from minilm.optimize.passes.skip_layer_norm import FuseSkipLayerNorm
+from minilm.optimize.passes.smoothquant import SmoothLayerNorm, fit_smoothing
 from minilm.runtime.errors import BuildFailed
 
 from tests.support.tiny_model import DIMENSION, HEADS, LAYERS
@@ -56,10 +57,18 @@ def batch() -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     return ids * mask, mask
 
 
-def smooth(model: ir.Model, exported: Exported) -> Smooth:
-    inputs = feeds(exported.tokenizer, texts()[:40], exported.max_tokens)
-    seen = statistics(model, [linear.input for linear in linears(model.graph)], inputs)
-    return Smooth(statistics=seen, norms=2 * LAYERS, alpha=0.5)
+def statistics_of(exported: ExportedModel) -> dict[str, ActivationStatistics]:
+    """Of the layers, and of the joined product of Q, K and V as the fused graph names it."""
+    seen = dict(calibrate(exported, texts()[:40]).statistics)
+    for layer in range(LAYERS):
+        prefix = f"encoder.layer.{layer}.attention"
+        seen[f"{prefix}.qkv"] = seen[f"{prefix}.self.query"]
+    return seen
+
+
+def smooth(model: ir.Model, exported: ExportedModel, *, shift: bool = True) -> SmoothLayerNorm:
+    smoothings = fit_smoothing(model.graph, statistics_of(exported), alpha=0.5, shift=shift)
+    return SmoothLayerNorm(smoothings=smoothings, norms=2 * LAYERS)
 
 
 def fuse(*, mask_lengths: bool = False) -> FuseTransformer:
@@ -68,26 +77,26 @@ def fuse(*, mask_lengths: bool = False) -> FuseTransformer:
     )
 
 
-def cpu(exported: Exported) -> ir.Model:
-    passes: list[Pass] = [fuse(), FlattenTokens(layers=LAYERS), SplitAttention(layers=LAYERS)]
+def cpu(exported: ExportedModel) -> ir.Model:
+    passes: list[Pass] = [fuse(), FlattenBatch(layers=LAYERS), UnfuseAttention(layers=LAYERS)]
     return run(ir.load(exported.graph), passes)
 
 
 @pytest.mark.parametrize(
     "passes",
     [
-        [FoldTokenTypes()],
-        [DivideByNorm(normalized=True)],
+        [FoldTokenTypeEmbeddings()],
+        [SimplifyL2Norm(normalized=True)],
         [fuse()],
-        [fuse(), FlattenTokens(layers=LAYERS)],
-        [fuse(), FlattenTokens(layers=LAYERS), SplitAttention(layers=LAYERS)],
-        [fuse(), SplitGelu(layers=LAYERS)],
-        [fuse(mask_lengths=True), JoinResiduals(layers=LAYERS)],
+        [fuse(), FlattenBatch(layers=LAYERS)],
+        [fuse(), FlattenBatch(layers=LAYERS), UnfuseAttention(layers=LAYERS)],
+        [fuse(), UnfuseBiasGelu(layers=LAYERS)],
+        [fuse(mask_lengths=True), FuseSkipLayerNorm(layers=LAYERS)],
     ],
     ids=lambda passes: "+".join(type(rewrite).__name__ for rewrite in passes),
 )
 def test_numbers_stay(
-    exported: Exported,
+    exported: ExportedModel,
     batch: tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]],
     passes: list[Pass],
 ) -> None:
@@ -97,15 +106,15 @@ def test_numbers_stay(
 
 
 def test_fp16_words_move_nothing_that_counts(
-    exported: Exported, batch: tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]
+    exported: ExportedModel, batch: tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]
 ) -> None:
     before = embed(ir.load(exported.graph), *batch)
-    after = embed(run(ir.load(exported.graph), [HalveWordEmbeddings()]), *batch)
+    after = embed(run(ir.load(exported.graph), [CastEmbeddingsToFp16()]), *batch)
     assert (before * after).sum(axis=1).min() > 0.99999
 
 
 def test_smoothing_keeps_numbers_and_scales_by_powers_of_two(
-    exported: Exported, batch: tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]
+    exported: ExportedModel, batch: tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]
 ) -> None:
     before = embed(cpu(exported), *batch)
     model = run(cpu(exported), [smooth(cpu(exported), exported)])
@@ -119,33 +128,33 @@ def test_smoothing_keeps_numbers_and_scales_by_powers_of_two(
     assert all((np.exp2(np.rint(np.log2(scale))) == scale).all() for scale in scales)
 
 
-@pytest.mark.parametrize("steps", [1, 4])
-def test_smoothing_after_gelu_keeps_numbers_and_what_is_left_out(
-    exported: Exported, batch: tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]], steps: int
+def test_smoothing_without_shift_moves_no_bias(
+    exported: ExportedModel, batch: tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]
 ) -> None:
-    before = embed(ir.load(exported.graph), *batch)
+    before = embed(cpu(exported), *batch)
+    rewrite = smooth(cpu(exported), exported, shift=False)
+    assert not any(smoothing.shift.any() for smoothing in rewrite.smoothings.values())
+    np.testing.assert_allclose(embed(run(cpu(exported), [rewrite]), *batch), before, atol=5e-5)
+
+
+def test_rotation_keeps_numbers_and_float_layers(
+    exported: ExportedModel, batch: tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]
+) -> None:
     model = ir.load(exported.graph)
-    seen = smooth(model, exported).statistics
-    left_out = frozenset({"encoder.layer.1.output.dense"})
-    rewrite = SmoothGelu(
-        statistics=seen, gelus=LAYERS - 1, alpha=0.85, steps=steps, left_out=left_out
-    )
-    model = run(model, [rewrite])
+    before = embed(model, *batch)
+    float_layers = frozenset({"encoder.layer.1.output.dense"})
+    kept = next(each for each in linears(model.graph) if each.name in float_layers).weight
+    # Q, K and V, the first and the second product of the feed-forward part: three a layer.
+    model = run(model, [RotateInputs(inputs=3 * LAYERS - 1, float_layers=float_layers)])
     np.testing.assert_allclose(embed(model, *batch), before, atol=5e-5)
-    smoothed = {
-        linear.name
-        for linear in linears(model.graph)
-        if (linear.input.name or "").startswith(f"{linear.name}.smooth.")
-    }
-    assert smoothed == {f"encoder.layer.{layer}.output.dense" for layer in (0, 2)}
-    factor = model.graph.initializers["encoder.layer.0.output.dense.smooth.factor"].const_value
-    assert factor is not None
-    octaves = np.log2(factor.numpy()) * steps
-    np.testing.assert_allclose(octaves, np.rint(octaves), atol=1e-5)
+    after = {linear.name: linear for linear in linears(model.graph)}
+    np.testing.assert_array_equal(after["encoder.layer.1.output.dense"].weight, kept)
+    assert ".rotation." not in (after["encoder.layer.1.output.dense"].input.name or "")
+    assert ".rotation." in (after["encoder.layer.0.output.dense"].input.name or "")
 
 
 def test_folding_biases_keeps_numbers_and_drops_additions(
-    exported: Exported, batch: tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]
+    exported: ExportedModel, batch: tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]
 ) -> None:
     model = run(with_biases(cpu(exported)), [smooth(with_biases(cpu(exported)), exported)])
     before = embed(model, *batch)
@@ -166,10 +175,15 @@ def with_biases(model: ir.Model) -> ir.Model:
     return model
 
 
+def within_16_bits(linear: Linear) -> QuantizedWeight:
+    """Codes whose pairs never saturate: a CPU without VNNI gives the same sums."""
+    return gptq(linear.weight, np.eye(len(linear.weight)), pairs=True)
+
+
 def test_per_token_codes_do_not_depend_on_the_batch(
-    exported: Exported, batch: tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]
+    exported: ExportedModel, batch: tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]
 ) -> None:
-    quantize = QuantizePerToken(layers=LAYERS, round_weight=lambda linear: nearest(linear.weight))
+    quantize = QuantizeDynamicPerToken(layers=LAYERS, round_weight=within_16_bits)
     model = run(cpu(exported), [quantize, QuantizeWordEmbeddings()])
     ids, mask = batch
     together = embed(model, ids, mask)
@@ -180,17 +194,15 @@ def test_per_token_codes_do_not_depend_on_the_batch(
 
 
 def test_static_codes_are_symmetric_s8(
-    exported: Exported, batch: tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]
+    exported: ExportedModel, batch: tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]
 ) -> None:
     model = ir.load(exported.graph)
-    inputs = feeds(exported.tokenizer, texts()[:60], exported.max_tokens)
-    seen = statistics(model, [linear.input for linear in linears(model.graph)], inputs)
-    left_out = frozenset({"encoder.layer.0.output.dense"})
-    quantize = QuantizeStatic(
+    float_layers = frozenset({"encoder.layer.0.output.dense"})
+    quantize = InsertQdq(
         linears=6 * LAYERS,
-        peaks={name: statistic.peak for name, statistic in seen.items()},
-        round_weight=lambda linear: nearest(linear.weight),
-        left_out=left_out,
+        peaks={name: seen.peak for name, seen in statistics_of(exported).items()},
+        round_weight=within_16_bits,
+        float_layers=float_layers,
     )
     after = run(model, [quantize])
     zeros = [v for name, v in after.graph.initializers.items() if name.endswith("zero")]
@@ -200,15 +212,15 @@ def test_static_codes_are_symmetric_s8(
         assert value.const_value.dtype == ir.DataType.INT8
         assert not value.const_value.numpy().any()
     names = {linear.name for linear in linears(after.graph)}
-    assert names == left_out
+    assert names == float_layers
     similar = embed(after, *batch) * embed(ir.load(exported.graph), *batch)
     assert similar.sum(axis=1).min() > 0.97
 
 
 def test_half_keeps_outputs_in_float32(
-    exported: Exported, batch: tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]
+    exported: ExportedModel, batch: tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]
 ) -> None:
-    model = run(ir.load(exported.graph), [DivideByNorm(normalized=True), fuse(), HalvePrecision()])
+    model = run(ir.load(exported.graph), [SimplifyL2Norm(normalized=True), fuse(), ConvertToFp16()])
     found = embed(model, *batch)
     assert found.dtype == np.float32
     np.testing.assert_allclose(np.linalg.norm(found, axis=1), 1, atol=1e-6)
@@ -220,44 +232,45 @@ def test_half_keeps_outputs_in_float32(
     ("make", "pattern"),
     [
         (lambda: FuseTransformer(layers=9, heads=HEADS, dimension=DIMENSION), "Attention"),
-        (lambda: FlattenTokens(layers=LAYERS), "attention"),
-        (lambda: SplitAttention(layers=LAYERS), "attention"),
-        (lambda: PoolMean(pooling="mean"), "mean pooling"),
-        (lambda: JoinResiduals(layers=9), "residual"),
+        (lambda: FlattenBatch(layers=LAYERS), "attention"),
+        (lambda: UnfuseAttention(layers=LAYERS), "attention"),
+        (lambda: SimplifyMeanPooling(pooling="mean"), "mean pooling"),
+        (lambda: FuseSkipLayerNorm(layers=9), "residual"),
         (lambda: FoldBiases(layers=9), "attention"),
-        (lambda: SplitGelu(layers=9), "Gelu"),
-        (lambda: Smooth(statistics={}, norms=1), "norm"),
-        (lambda: SmoothGelu(statistics={}, gelus=1, alpha=0.5), "gelu"),
+        (lambda: UnfuseBiasGelu(layers=9), "Gelu"),
+        (lambda: SmoothLayerNorm(smoothings={}, norms=1), "norm"),
+        (lambda: RotateInputs(inputs=1), "input"),
+        (lambda: QuantizeWeights(linears=99, round_weight=within_16_bits), "linear"),
         (
-            lambda: QuantizePerToken(layers=9, round_weight=lambda linear: nearest(linear.weight)),
+            lambda: QuantizeDynamicPerToken(layers=9, round_weight=within_16_bits),
             "linear",
         ),
         (
-            lambda: QuantizeStatic(linears=99, peaks={}, round_weight=lambda _: nearest(_.weight)),
+            lambda: InsertQdq(linears=99, peaks={}, round_weight=within_16_bits),
             "linear",
         ),
     ],
 )
 def test_what_matches_nothing_fails_by_name(
-    exported: Exported, make: Callable[[], Pass], pattern: str
+    exported: ExportedModel, make: Callable[[], Pass], pattern: str
 ) -> None:
     rewrite = make()
     model = ir.load(exported.graph)
-    if isinstance(rewrite, Smooth | SmoothGelu | QuantizeStatic):
+    if isinstance(rewrite, SmoothLayerNorm | RotateInputs | InsertQdq | QuantizeWeights):
         for node in [node for node in model.graph if node.op_type == "MatMul"]:
             node.op_type = "Other"
     with pytest.raises(BuildFailed) as caught:
-        run(model, [FoldTokenTypes(), rewrite])
+        run(model, [FoldTokenTypeEmbeddings(), rewrite])
     message = str(caught.value)
     assert message.startswith(f"pass {type(rewrite).__name__}: expected ")
     assert f"of pattern {pattern!r} and rewrote " in message
-    assert message.endswith("passes before it: FoldTokenTypes")
+    assert message.endswith("passes before it: FoldTokenTypeEmbeddings")
     assert caught.value.exit_code == 6
 
 
 @pytest.mark.parametrize(
-    "rewrite", [FoldTokenTypes(), QuantizeWordEmbeddings(), HalveWordEmbeddings()]
+    "rewrite", [FoldTokenTypeEmbeddings(), QuantizeWordEmbeddings(), CastEmbeddingsToFp16()]
 )
-def test_embeddings_are_rewritten_once(exported: Exported, rewrite: Pass) -> None:
+def test_embeddings_are_rewritten_once(exported: ExportedModel, rewrite: Pass) -> None:
     with pytest.raises(BuildFailed, match=r"expected 1 of pattern .* and rewrote 0"):
         run(ir.load(exported.graph), [rewrite, rewrite])

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from minilm.optimize.rounding import gptq, nearest
+from minilm.optimize.calibration.gptq import gptq, nearest
 
 matrices = arrays(np.float32, (12, 5), elements=st.floats(-4, 4, width=32))
 

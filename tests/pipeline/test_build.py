@@ -118,30 +118,50 @@ def test_mean_pooling_with_and_without_norm(
     assert summary.report.passed
 
 
-def test_same_bytes_from_another_process(tiny_model: Path, tmp_path: Path) -> None:
+# Kernels of other processors: NumPy's and OpenBLAS's, PyTorch's, MKL's.
+OLDEST_KERNELS = {
+    "OPENBLAS_CORETYPE": "Nehalem",
+    "ATEN_CPU_CAPABILITY": "default",
+    "MKL_CBWR": "COMPATIBLE",
+    "NPY_DISABLE_CPU_FEATURES": "X86_V3 X86_V4 AVX512_ICL AVX512_SPR",
+}
+AVX2_KERNELS = {
+    "OPENBLAS_CORETYPE": "Haswell",
+    "ATEN_CPU_CAPABILITY": "avx2",
+    "MKL_CBWR": "AVX2",
+    "NPY_DISABLE_CPU_FEATURES": "X86_V4 AVX512_ICL AVX512_SPR",
+}
+
+
+def test_same_bytes_from_another_process_and_with_kernels_of_another_processor(
+    tiny_model: Path, tmp_path: Path
+) -> None:
     """Verified builds, card and golden vectors included, with nothing shared but the weights."""
     bundles = []
-    for number, threads in enumerate(["1", "2"]):
+    for number, kernels in enumerate([{}, OLDEST_KERNELS]):
+        threads = str(number + 1)
         output = tmp_path / f"place-{number}" / "bundle"
         done = toolkit(
             *("build", "--model", str(tiny_model), "--output", str(output), "--fresh"),
-            PYTHONHASHSEED=str(number + 1),
+            PYTHONHASHSEED=threads,
             OMP_NUM_THREADS=threads,
             OPENBLAS_NUM_THREADS=threads,
             MINILM_CACHE=str(tmp_path / f"cache-{number}"),
+            **kernels,
         )
         assert done.returncode == 0, done.stderr
         bundles.append(contents(output))
     assert bundles[0] == bundles[1]
 
 
-def test_same_bytes_of_the_real_model(bundle: Path, tmp_path: Path) -> None:
+def test_same_bytes_of_the_real_model_with_avx2_kernels(bundle: Path, tmp_path: Path) -> None:
     done = toolkit(
         *("build", "--output", str(tmp_path / "again"), "--fresh", "--no-verify"),
         PYTHONHASHSEED="7",
         OMP_NUM_THREADS="1",
         OPENBLAS_NUM_THREADS="1",
         MINILM_CACHE=str(tmp_path / "cache"),
+        **AVX2_KERNELS,
     )
     assert done.returncode == 0, done.stderr
     first, second = contents(bundle), contents(tmp_path / "again")
@@ -215,15 +235,15 @@ def test_failed_gate_keeps_what_stood_there(
     monkeypatch: pytest.MonkeyPatch, *, verified: bool,
 ) -> None:  # fmt: skip
     """A quantizer that ruins every weight is caught by the gate, by name."""
-    from minilm.optimize import rounding
+    from minilm.optimize.calibration.gptq import QuantizedWeight, gptq
     from minilm.optimize.targets import cpu
 
     output = Path(shutil.copytree(tiny_bundle, tmp_path / "bundle"))
     before = contents(output)
 
-    def ruin(weight: np.ndarray, gram: np.ndarray, *, pairs: bool) -> rounding.Rounded:
-        rounded = rounding.gptq(weight, gram, pairs=pairs)
-        return rounding.Rounded(codes=rounded.codes[::-1].copy(), scale=rounded.scale)
+    def ruin(weight: np.ndarray, gram: np.ndarray, *, pairs: bool) -> QuantizedWeight:
+        rounded = gptq(weight, gram, pairs=pairs)
+        return QuantizedWeight(codes=rounded.codes[::-1].copy(), scale=rounded.scale)
 
     monkeypatch.setattr(cpu, "gptq", ruin)
     options = BuildOptions(

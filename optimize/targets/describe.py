@@ -7,7 +7,7 @@ from typing import Any
 
 from minilm.runtime.manifest import VARIANTS, TensorInfo, Variant
 
-__all__ = ["describe_ir", "describe_onnx"]
+__all__ = ["describe_ir", "describe_onnx", "path_of"]
 
 
 def describe_onnx(
@@ -68,3 +68,10 @@ def _port(port: Any, axes: Sequence[str]) -> TensorInfo:
     )
     dtype = port.get_element_type().to_dtype()
     return TensorInfo(name=port.get_any_name(), dtype=str(dtype), shape=shape)
+
+
+def path_of(bundle: Path, name: str) -> Path:
+    """Path of the first file of variant `name`; its folder is made."""
+    path = bundle / VARIANTS[name][0]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path

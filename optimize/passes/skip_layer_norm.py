@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import onnx_ir as ir
-from minilm.optimize.passes.graph import (
+from minilm.optimize.ir_utils import (
     MICROSOFT,
     Builder,
     Linear,
@@ -13,13 +13,13 @@ from minilm.optimize.passes.graph import (
     only_consumer,
     replace_value,
 )
-from minilm.optimize.passes.infra import Changes
+from minilm.optimize.passes.base import Changes
 
-__all__ = ["JoinResiduals"]
+__all__ = ["FuseSkipLayerNorm"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class JoinResiduals:
+class FuseSkipLayerNorm:
     """Make LayerNormalization(linear + residual) one `SkipLayerNormalization`, its bias inside.
 
     One kernel on CUDA. On CPU the operator takes ten times what its parts take, so only the CUDA

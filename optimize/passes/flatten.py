@@ -5,14 +5,14 @@ from dataclasses import dataclass
 
 import numpy as np
 import onnx_ir as ir
-from minilm.optimize.passes.graph import MICROSOFT, Builder, array_of, nodes_of, replace_value
-from minilm.optimize.passes.infra import Changes
+from minilm.optimize.ir_utils import MICROSOFT, Builder, array_of, nodes_of, replace_value
+from minilm.optimize.passes.base import Changes
 
-__all__ = ["FlattenTokens", "layer_of"]
+__all__ = ["FlattenBatch", "layer_of"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class FlattenTokens:
+class FlattenBatch:
     """Drop the batch axis between embeddings and output; only `Attention` sees it.
 
     Reshapes copy nothing. A product with its bias becomes one `Gemm` when the session is made, a

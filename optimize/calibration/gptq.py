@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 from threadpoolctl import threadpool_limits
 
-__all__ = ["Rounded", "gptq", "nearest"]
+__all__ = ["QuantizedWeight", "gptq", "nearest"]
 
 _LIMIT: Final = 127
 _PAIR_LIMIT: Final = 128
@@ -19,7 +19,7 @@ _BLOCK: Final = 128
 
 
 @dataclass(frozen=True, kw_only=True)
-class Rounded:
+class QuantizedWeight:
     """An int8 weight, symmetric, one scale an output channel.
 
     Attributes:
@@ -36,15 +36,15 @@ class Rounded:
         return self.codes.astype(np.float32) * self.scale
 
 
-def nearest(weight: npt.NDArray[np.float32]) -> Rounded:
+def nearest(weight: npt.NDArray[np.float32]) -> QuantizedWeight:
     """Round each element of `weight`, float32 (inputs, outputs), to the nearest code."""
     scale = _scale(weight)
-    return Rounded(codes=_codes(weight / scale), scale=scale)
+    return QuantizedWeight(codes=_codes(weight / scale), scale=scale)
 
 
 def gptq(
     weight: npt.NDArray[np.float32], gram: npt.NDArray[np.float64], *, pairs: bool = False
-) -> Rounded:
+) -> QuantizedWeight:
     """Round `weight` row by row, each row's error made good by the rows that are still to come.
 
     Frantar et al., "GPTQ: Accurate Post-Training Quantization for Generative Pre-trained
@@ -69,7 +69,7 @@ def gptq(
         codes = _descend(weight[order].astype(np.float64), scale, factor, partners)
     restored = np.empty_like(codes)
     restored[order] = codes
-    return Rounded(codes=restored, scale=scale)
+    return QuantizedWeight(codes=restored, scale=scale)
 
 
 def _descend(

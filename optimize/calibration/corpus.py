@@ -8,15 +8,24 @@ from minilm.runtime.errors import UsageError
 
 __all__ = ["MIN_TEXTS", "read_texts", "texts"]
 
+_SPECIAL_TOKENS: Final = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 MIN_TEXTS: Final = 32
 """Fewer texts leave channels of a 1,536-wide layer without a typical value."""
 
 
 def texts() -> tuple[str, ...]:
     """The project's own corpus, which shares no text with the one that `verify` uses."""
-    return tuple(
-        files("minilm.optimize").joinpath("calibration.txt").read_text("utf-8").splitlines()
-    )
+    file = files("minilm.optimize.calibration").joinpath("calibration.txt")
+    return (*file.read_text("utf-8").splitlines(), *_special_texts())
+
+
+def _special_texts() -> tuple[str, ...]:
+    """Special tokens written in a text, which a tokenizer takes for the real ones.
+
+    No sentence has them, and their vectors are unlike all others.
+    """
+    short = [" ".join([token] * count) for token in _SPECIAL_TOKENS for count in (2, 24)]
+    return (*short, " ".join(["[PAD]"] * 250), "! " * 40, "... " * 60)
 
 
 def read_texts(path: Path) -> tuple[str, ...]:

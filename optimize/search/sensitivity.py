@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
-from minilm.optimize.passes.graph import linears
-from minilm.optimize.passes.simplify import simplified
-from minilm.optimize.spec import Exported
-from minilm.optimize.static import plan
+from minilm.optimize.calibrator import Calibrator
+from minilm.optimize.ir_utils import linears
+from minilm.optimize.passes.source_graph import simplified
+from minilm.optimize.search.mixed_precision import measure_sensitivity, search_mixed_precision
 
 __all__ = ["LayerReport", "explain_layers", "to_svg"]
 
@@ -19,11 +19,11 @@ class LayerReport:
     """One layer of the static int8 graph, or Q, K and V of one together.
 
     Attributes:
-        name: without what all have in common ("layer.0.output.dense").
+        name: Module path without the common prefix ("layer.0.output.dense").
         mean_loss: 1 - mean cosine to the fp32 graph with this layer alone in int8.
-        worst_loss: 1 - least cosine of these.
-        cost: share of the encoder's multiplications in linear layers, 0 to 1.
-        precision: what the search gave it, "int8" or "float".
+        worst_loss: 1 - least of these cosines.
+        cost: Share of the encoder's multiplications in linear layers, 0 to 1.
+        precision: "int8" or "float", as the search chose.
     """
 
     name: str
@@ -33,28 +33,25 @@ class LayerReport:
     precision: str
 
 
-def explain_layers(exported: Exported, corpus: Sequence[str]) -> tuple[LayerReport, ...]:
+def explain_layers(calibration: Calibrator) -> tuple[LayerReport, ...]:
     """Measure every layer, the most damaging first.
-
-    Args:
-        exported: the portable graph.
-        corpus: calibration texts.
 
     Raises:
         BuildFailed: no plan reaches the gate; names the layers tried and the best figures.
     """
-    found = plan(exported, tuple(corpus))
-    sizes = {linear.name: linear.weight.size for linear in linears(simplified(exported).graph)}
+    plan = search_mixed_precision(calibration)
+    graph = simplified(calibration.exported).graph
+    sizes = {linear.name: linear.weight.size for linear in linears(graph)}
     total = sum(sizes.values())
     return tuple(
         LayerReport(
-            name=_short(damage.names),
-            mean_loss=damage.mean_loss,
-            worst_loss=damage.worst_loss,
-            cost=sum(sizes[name] for name in damage.names) / total,
-            precision="float" if set(damage.names) <= found.left_out else "int8",
+            name=_short(each.names),
+            mean_loss=each.mean_loss,
+            worst_loss=each.worst_loss,
+            cost=sum(sizes[name] for name in each.names) / total,
+            precision="float" if set(each.names) <= plan.float_layers else "int8",
         )
-        for damage in found.damages
+        for each in measure_sensitivity(calibration)
     )
 
 

@@ -15,6 +15,7 @@ __all__ = [
     "array_of",
     "consumers",
     "is_gelu",
+    "is_norm",
     "linear_inputs",
     "linears",
     "nodes_of",
@@ -24,6 +25,8 @@ __all__ = [
 
 MICROSOFT: Final = "com.microsoft"
 """Domain of ONNX Runtime's own operators (onnxruntime, docs/ContribOperators.md)."""
+
+_WEIGHT: Final = ".weight"
 
 
 class Builder:
@@ -87,12 +90,14 @@ class Linear:
 
     @property
     def input(self) -> ir.Value:
+        """The activation."""
         value = self.matmul.inputs[0]
         assert value is not None
         return value
 
     @property
     def output(self) -> ir.Value:
+        """The product with its bias."""
         return (self.add or self.matmul).outputs[0]
 
     @property
@@ -114,9 +119,11 @@ def linears(graph: ir.Graph) -> Iterator[Linear]:
         weight = node.inputs[1]
         if weight is None or not weight.is_initializer() or array_of(weight).ndim != 2:
             continue
+        if not (weight.name or "").endswith(_WEIGHT):
+            continue  # a rotation, which has nothing to learn
         after = only_consumer(node.outputs[0])
         biased = after is not None and after.op_type == "Add" and _has_vector(after)
-        name = (weight.name or "").removesuffix(".weight")
+        name = (weight.name or "").removesuffix(_WEIGHT)
         yield Linear(name=name, matmul=node, add=after if biased else None)
 
 
@@ -158,6 +165,12 @@ def is_gelu(value: ir.Value) -> bool:
         if node is not None and node.op_type in {"Mul", "Div", "Add"}:
             waiting += [v.producer() for v in node.inputs if v is not None]
     return False
+
+
+def is_norm(value: ir.Value) -> bool:
+    """Whether LayerNormalization gives `value`."""
+    producer = value.producer()
+    return producer is not None and producer.op_type == "LayerNormalization"
 
 
 def replace_value(graph: ir.Graph, old: ir.Value, new: ir.Value) -> None:

@@ -4,15 +4,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import onnx_ir as ir
-from minilm.optimize.passes.graph import nodes_of, replace_value
-from minilm.optimize.passes.infra import Changes
+from minilm.optimize.ir_utils import nodes_of, replace_value
+from minilm.optimize.passes.base import Changes
 from onnxruntime.transformers.float16 import convert_float_to_float16
 
-__all__ = ["HalvePrecision"]
+__all__ = ["ConvertToFp16"]
 
 
 @dataclass(frozen=True)
-class HalvePrecision:
+class ConvertToFp16:
     """Convert all but what comes after the last hidden state to fp16; the outputs stay float32.
 
     The sum over tokens and the norm are a thousandth of the arithmetic, and in fp16 they would cost

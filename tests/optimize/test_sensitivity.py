@@ -4,15 +4,15 @@ import re
 from xml.etree import ElementTree as ET
 
 import pytest
-from minilm.optimize import Exported, explain
-from minilm.optimize.corpus import texts
-from minilm.optimize.report import LayerReport, to_svg
+from minilm.optimize import ExportedModel, calibrate, explain
+from minilm.optimize.calibration.corpus import texts
+from minilm.optimize.search.sensitivity import LayerReport, to_svg
 
 from tests.support.tiny_model import LAYERS
 
 
-def test_every_layer_is_explained(exported: Exported) -> None:
-    layers, picture = explain(exported, texts()[:96])
+def test_every_layer_is_explained(exported: ExportedModel) -> None:
+    layers, picture = explain(calibrate(exported, texts()[:96]))
     assert len(layers) == 4 * LAYERS
     assert sum(layer.cost for layer in layers) == pytest.approx(1)
     assert {layer.precision for layer in layers} <= {"int8", "float"}
