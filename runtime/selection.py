@@ -37,15 +37,17 @@ class VariantSupport:
 _PREFERENCE: Final[tuple[tuple[str, tuple[str, ...], str], ...]] = (
     ("cuda/fp16", (), "a GPU beats any CPU in throughput"),
     ("cuda/int8", (), "a GPU beats any CPU in throughput; smaller than fp16, not faster"),
-    ("openvino/int8", ("amx_int8",), "int8 on matrix tiles is the fastest on a CPU"),
     ("openvino/bf16", ("amx_bf16",), "bf16 on matrix tiles beats int8 vector products"),
     ("cpu/int8", _FAST_INT8, "int8 dot products in hardware, and a quick start"),
     ("openvino/int8", _FAST_INT8, "int8 dot products in hardware"),
     ("openvino/bf16", ("avx512_bf16", "bf16"), "bf16 dot products in hardware"),
+    # On a Zen 3: 1.5 times the rate of float32 for short texts, 1.3 times for long ones, half the
+    # time for one text.
+    ("cpu/int8", ("avx2",), "int8 sums in 16 bits, which its weights never exceed, beat float32"),
     ("cpu/fp32", (), "float32 runs at full speed on any CPU"),
     ("openvino/bf16", (), "no bf16 products in this CPU: it computes in float32"),
-    ("cpu/int8", (), "no int8 dot products in this CPU: slower or less exact here"),
-    ("openvino/int8", (), "no int8 dot products in this CPU: slower or less exact here"),
+    ("openvino/int8", (), "no int8 dot products in this CPU: it computes in float32"),
+    ("cpu/int8", (), "no int8 products in this CPU that this version has measured"),
 )
 
 
@@ -112,6 +114,8 @@ def choose(  # noqa: PLR0913 - what is there, and each part of what is asked for
         why += f" {', '.join(barred)} cannot run here."
     if absent:
         why += f" This copy of the bundle came without {', '.join(absent)}."
+    if not host.instruction_sets:
+        why += " The instruction sets of this processor are unknown: no more than that is assumed."
     return wanted[best.name], why
 
 

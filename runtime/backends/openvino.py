@@ -26,6 +26,7 @@ __all__ = ["open_session"]
 
 _OUTPUT: Final = "sentence_embedding"
 _INPUTS: Final = ("input_ids", "attention_mask")
+_GROUP_SIZE: Final = "DYNAMIC_QUANTIZATION_GROUP_SIZE"
 _BUDGET_TOKENS: Final = 512
 _LANES: Final = 16
 """Rows are padded to a multiple of this, the floats of a vector of 512 bits: softmax adds up a row
@@ -124,8 +125,8 @@ class _OpenVinoSession:
             model = core.read_model(graph, weights)
             output = next(out for out in model.outputs if _OUTPUT in out.get_names())
             # Without the token vectors, which nobody reads and each run would write.
-            model = ov.Model([output], model.get_parameters(), variant.name)
-            self._compiled = core.compile_model(model, "CPU", config)
+            pruned = ov.Model([output], model.get_parameters(), variant.name)
+            self._compiled = core.compile_model(pruned, "CPU", config | _options_of(model))
         except (RuntimeError, StopIteration) as error:
             raise InvalidArtifact(
                 f"OpenVINO {ov.__version__} cannot read {variant.files[0]}: {error}"
@@ -160,6 +161,12 @@ class _OpenVinoSession:
         # Only now: another thread may take it, and with it the memory of the outputs.
         self._idle.append(request)
         return vectors
+
+
+def _options_of(model: Any) -> dict[str, str]:
+    """The options that the file asks for; OpenVINO reads them of a whole model alone."""
+    place = ["runtime_options", _GROUP_SIZE]
+    return {_GROUP_SIZE: model.get_rt_info(place).astype(str)} if model.has_rt_info(place) else {}
 
 
 def _usable(cache_dir: Path) -> Path:

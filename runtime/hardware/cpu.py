@@ -15,6 +15,16 @@ _RELEVANT: Final = (
     "asimddp", "i8mm", "bf16",
 )  # fmt: skip
 
+# A processor with the first has the others too; a list that says otherwise is not to be believed.
+_IMPLIED: Final = {
+    "amx_int8": ("avx512f", "avx2"),
+    "amx_bf16": ("avx512f", "avx2"),
+    "avx512_vnni": ("avx512f", "avx2"),
+    "avx512_bf16": ("avx512f", "avx2"),
+    "avx512f": ("avx2",),
+    "avx_vnni": ("avx2",),
+}
+
 # NumPy's names for the same, where there is no /proc/cpuinfo.
 _NUMPY_NAMES: Final = {
     "AVX512VNNI": "avx512_vnni",
@@ -95,7 +105,11 @@ def _read_fields(file: Path) -> list[str]:
 
 
 def instruction_sets(cpuinfo: Path = Path("/proc/cpuinfo")) -> tuple[str, ...]:
-    """Instruction sets that decide between variants, by Linux's names, best first."""
+    """Instruction sets that decide between variants, by Linux's names, best first.
+
+    Empty if the processor is unknown, or if its list contradicts itself, as that of an emulator or
+    a misconfigured virtual machine may.
+    """
     has: set[str] = set()
     try:
         with cpuinfo.open(encoding="ascii", errors="replace") as lines:
@@ -106,6 +120,8 @@ def instruction_sets(cpuinfo: Path = Path("/proc/cpuinfo")) -> tuple[str, ...]:
                     break
     except OSError:
         has.update(_instruction_sets_of_numpy())
+    if any(name in has and not has.issuperset(others) for name, others in _IMPLIED.items()):
+        return ()
     return tuple(name for name in _RELEVANT if name in has)
 
 

@@ -32,14 +32,15 @@ def six(tiny_bundle: Path) -> Manifest:
 @pytest.mark.parametrize(
     ("sets", "backends", "best"),
     [
-        (("amx_int8", "amx_bf16", "avx512_vnni"), _BOTH, "openvino/int8"),
+        (("amx_int8", "amx_bf16", "avx512_vnni"), _BOTH, "openvino/bf16"),
         (("amx_int8", "amx_bf16", "avx512_vnni"), _ORT, "cpu/int8"),
         (("amx_bf16",), _BOTH, "openvino/bf16"),
         (("avx512_vnni", "avx512_bf16"), _BOTH, "cpu/int8"),
         (("avx_vnni",), _BOTH, "cpu/int8"),
         (("asimddp", "bf16"), _BOTH, "cpu/int8"),
         (("avx512_bf16",), _BOTH, "openvino/bf16"),
-        (("avx2",), _BOTH, "cpu/fp32"),
+        (("avx2",), _BOTH, "cpu/int8"),
+        (("avx2",), {"openvino": "2025.3.0"}, "openvino/bf16"),
         ((), _BOTH, "cpu/fp32"),
         (("amx_int8",), {"openvino": "2025.3.0"}, "openvino/int8"),
         ((), {"openvino": "2025.3.0"}, "openvino/bf16"),
@@ -57,6 +58,15 @@ def test_best_for_a_host(
     assert variant.name == best
     assert why.startswith(f"{best}: ")
     assert assess(six, host)[0].name == best
+
+
+def test_unknown_processor_gets_the_portable_variant_and_why_says_so(
+    six: Manifest, make_host: HostMaker
+) -> None:
+    variant, why = choose(six, make_host(instruction_sets=(), backends=_BOTH))
+    assert variant.name == "cpu/fp32"
+    assert "The instruction sets of this processor are unknown" in why
+    assert "unknown" not in choose(six, make_host(instruction_sets=("avx2",), backends=_BOTH))[1]
 
 
 def test_a_gpu_comes_first(six: Manifest, make_host: HostMaker) -> None:
@@ -107,8 +117,8 @@ def test_target_and_precision_override(six: Manifest, make_host: HostMaker) -> N
             {},
             "cpu",
             (
-                "target='cpu' cannot run on this machine: cpu/fp32: onnxruntime is not installed: "
-                'pip install "minilm-toolkit[cpu]"; cpu/int8: onnxruntime is not installed: '
+                "target='cpu' cannot run on this machine: cpu/int8: onnxruntime is not installed: "
+                'pip install "minilm-toolkit[cpu]"; cpu/fp32: onnxruntime is not installed: '
                 'pip install "minilm-toolkit[cpu]"'
             ),
         ),
@@ -116,9 +126,9 @@ def test_target_and_precision_override(six: Manifest, make_host: HostMaker) -> N
             {"onnxruntime": "1.19.2"},
             "cpu",
             (
-                "target='cpu' cannot run on this machine: cpu/fp32: it needs onnxruntime 1.20 or "
+                "target='cpu' cannot run on this machine: cpu/int8: it needs onnxruntime 1.20 or "
                 'later and 1.19.2 is installed: pip install --upgrade "minilm-toolkit[cpu]"; '
-                "cpu/int8: it needs onnxruntime 1.20 or later and 1.19.2 is installed: "
+                "cpu/fp32: it needs onnxruntime 1.20 or later and 1.19.2 is installed: "
                 'pip install --upgrade "minilm-toolkit[cpu]"'
             ),
         ),

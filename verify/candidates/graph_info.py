@@ -141,7 +141,7 @@ def read_graph_info(path: Path) -> GraphInfo:
         opset = max((int(s[5:]) for s in sets if re.fullmatch(r"opset\d+", s)), default=0)
         ports = [[_ir_port(port) for port in side] for side in (model.inputs, model.outputs)]
         kinds = [op.get_type_name() for op in ops]
-        found = _ir_products(ops)
+        found = _ir_products(ops, dynamic=_quantizes_activations(model))
     floats = [name for name, kind, _ in found if kind != "int8"]
     return GraphInfo(
         operators=dict(sorted(Counter(kinds).items())),
@@ -256,7 +256,13 @@ def _onnx_source(
     return stored.get(name), dequantized, widened
 
 
-def _ir_products(ops: list[Any]) -> list[tuple[str, str, str]]:
+def _quantizes_activations(model: Any) -> bool:
+    """Whether the file asks OpenVINO to round activations to int8 as they come."""
+    place = ["runtime_options", "DYNAMIC_QUANTIZATION_GROUP_SIZE"]
+    return bool(model.has_rt_info(place) and int(model.get_rt_info(place).astype(str)) > 0)
+
+
+def _ir_products(ops: list[Any], *, dynamic: bool) -> list[tuple[str, str, str]]:
     found = []
     for op in ops:
         if op.get_type_name() != "MatMul":
@@ -265,7 +271,7 @@ def _ir_products(ops: list[Any]) -> list[tuple[str, str, str]]:
         weights = next((stored for stored, _ in chains[::-1] if stored), None)
         if weights is None:
             continue
-        quantized = any(not stored and fake for stored, fake in chains)
+        quantized = dynamic or any(not stored and fake for stored, fake in chains)
         integers = quantized and weights.endswith("int8")
         # OpenVINO computes in the processor's best type, whatever the floats are stored in.
         found.append((op.get_friendly_name(), weights if integers else "float32", weights))

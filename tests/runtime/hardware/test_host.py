@@ -90,9 +90,21 @@ def test_affinity_counts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Non
 def test_instruction_sets_best_first(tmp_path: Path) -> None:
     cpuinfo = tmp_path / "cpuinfo"
     cpuinfo.write_text(
-        "processor : 0\nflags : fpu avx2 avx512_vnni amx_int8\n\nprocessor : 1\nflags : fpu\n"
+        "processor : 0\nflags : fpu avx2 avx512f avx512_vnni amx_int8\n\n"
+        "processor : 1\nflags : fpu\n"
     )
-    assert cpu.instruction_sets(cpuinfo) == ("amx_int8", "avx512_vnni", "avx2")
+    assert cpu.instruction_sets(cpuinfo) == ("amx_int8", "avx512_vnni", "avx512f", "avx2")
+
+
+@pytest.mark.parametrize(
+    "flags", ["avx512_vnni", "avx512f avx512_vnni", "avx_vnni", "amx_int8 avx2", ""]
+)
+def test_instruction_sets_that_contradict_themselves_are_unknown(
+    flags: str, tmp_path: Path
+) -> None:
+    cpuinfo = tmp_path / "cpuinfo"
+    cpuinfo.write_text(f"processor : 0\nflags : fpu {flags}\n")
+    assert cpu.instruction_sets(cpuinfo) == ()
 
 
 def test_instruction_sets_of_arm(tmp_path: Path) -> None:
