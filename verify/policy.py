@@ -15,16 +15,16 @@ changes thresholds or switches a gate off with `false`:
 
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, get_args
 
 from minilm.runtime.errors import UsageError
 from minilm.runtime.manifest import VARIANTS, Precision
-from minilm.verify.gates import GATES
+from minilm.verify.gates import GATES, Gate
 
-__all__ = ["BUILT_IN", "Policy", "PolicyError", "load_policy"]
+__all__ = ["BUILT_IN", "Policy", "PolicyError", "built_in_rules", "load_policy"]
 
 
 class PolicyError(UsageError):
@@ -52,16 +52,16 @@ class Policy:
         return merged
 
 
-def _built_in() -> dict[str, dict[str, float | None]]:
+def built_in_rules(gates: Iterable[Gate[Any]]) -> dict[str, dict[str, float | None]]:
     """The gates' own thresholds, by "*", precision or variant."""
     rules: dict[str, dict[str, float | None]] = {}
-    for gate in GATES.values():
+    for gate in gates:
         for key, threshold in gate.thresholds.items():
             rules.setdefault(key, {})[gate.name] = threshold
     return rules
 
 
-BUILT_IN: Final = Policy(name="built-in", rules=_built_in())
+BUILT_IN: Final = Policy(name="built-in", rules=built_in_rules(GATES.values()))
 
 
 def load_policy(path: Path) -> Policy:
