@@ -10,13 +10,14 @@ PACKAGES = $(shell $(BIN)/python -c 'import tomllib; \
 	print(*(f"-p {name}" for name in names if name.count(".") == 1))')
 
 .DEFAULT_GOAL := help
-.PHONY: help build test check lint types imports bench clean
+.PHONY: help build test check lint types imports bench lowest clean
 
 help:
 	@echo "make build   weights -> artifacts/all-MiniLM-L6-v2, verified"
 	@echo "make test    the tests"
 	@echo "make check   lint, types, import contract, tests"
 	@echo "make bench   this project beside its peers"
+	@echo "make lowest  the lowest versions that each extra allows, installed and used on the built bundle"
 	@echo "make clean   remove what builds, tests and tools wrote (the environment stays)"
 
 build: $(READY) $(NATIVE)
@@ -40,6 +41,10 @@ imports: $(READY)
 # Peers get environments of their own in .venv-peers. Options go through: make bench ARGS="--texts FILE"
 bench: $(READY) $(NATIVE)
 	$(BIN)/python -m benchmarks $(ARGS)
+
+# Makes environments of its own in a temporary folder; needs a package index and what `make build` made.
+lowest: $(READY)
+	$(BIN)/python .ci/lowest.py $(ARGS)
 
 clean:
 	rm -rf build dist runtime/native/minilm_native.* $(NATIVE) *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage

@@ -13,7 +13,6 @@ from minilm.runtime.adapters import FrameworkAdapters
 from minilm.runtime.backends.batch import Vectors
 from minilm.runtime.execution.executor import BatchExecutor
 from minilm.runtime.execution.request import EncodeOptions, EncodeReport, EncodeRequest
-from minilm.runtime.forking import native_calls
 from minilm.runtime.manifest import Manifest
 from minilm.runtime.options import LoadOptions
 from minilm.runtime.progress import Progress
@@ -154,8 +153,7 @@ class Encoder(FrameworkAdapters, PromptedEncoding):
             EncoderUnusable: as `encode`.
         """
         check_text(text, "the text")
-        with native_calls:
-            ids, spans = self._executor.tokenizer.ids_and_spans(text)
+        ids, spans = self._executor.ids_and_spans(text)
         windows = window_spans(len(ids), self._max_content_tokens)
         pieces = [
             (int(spans[first, 0]), int(spans[last - 1, 1])) if last else (0, len(text))

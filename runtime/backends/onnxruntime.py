@@ -11,6 +11,7 @@ from typing import Any, Final
 from minilm.runtime.backends import BACKENDS, CPU_PROVIDER, Session, SessionOptions
 from minilm.runtime.backends.batch import TokenBatch, Vectors, rows_of_equal_length
 from minilm.runtime.backends.external_data import external_files
+from minilm.runtime.backends.requirements import install_line
 from minilm.runtime.errors import BackendUnavailable, InvalidArtifact
 from minilm.runtime.hardware.cuda import PROVIDER as CUDA_PROVIDER
 from minilm.runtime.manifest import Variant
@@ -21,6 +22,12 @@ _OUTPUT: Final = "sentence_embedding"
 _CPU_BUDGET_TOKENS: Final = 512
 _GPU_BUDGET_TOKENS: Final = 16384
 _LOG_ERRORS_ONLY: Final = 3
+_SIGNS_OF_AGE: Final = (
+    "NOT_IMPLEMENTED",
+    "Unsupported model IR version",
+    "is under development and support for this is limited",
+)
+"""In messages about graphs that a later ONNX Runtime reads."""
 _CUDA_OPTIONS: Final = {
     # TF32 rounds the Q/DQ graph's products to 10 bits: on an H200 a text's vectors, alone and in a
     # padded batch, agreed to 0.9988 with it and to 0.9992 without, and speed is within a tenth.
@@ -84,6 +91,12 @@ class _OnnxSession:
         try:
             self._session: Any = ort.InferenceSession(graph, settings, providers=providers)
         except _errors() as error:
+            if any(sign in str(error) for sign in _SIGNS_OF_AGE):
+                extra = BACKENDS[variant.backend].extra
+                raise BackendUnavailable(
+                    f"{variant.name} is newer than ONNX Runtime {ort.__version__} ({error}): "
+                    f"{install_line(extra, upgrade=True)}"
+                ) from error
             raise InvalidArtifact(
                 f"ONNX Runtime {ort.__version__} cannot read {variant.files[0]}: {error}"
             ) from error

@@ -4,14 +4,17 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
+import numpy as np
+import numpy.typing as npt
 from minilm.runtime.backends import Session
 from minilm.runtime.errors import EncoderUnusable
 from minilm.runtime.execution.batching import BatchPlanner, TokenRow, longest_first, make_batch
 from minilm.runtime.execution.request import EncodeRequest, EncodeResult, TokenizedTexts, tokenize
 from minilm.runtime.execution.threads import run_parallel
 from minilm.runtime.forking import native_calls
+from minilm.runtime.hardware.memory import return_freed_memory
 from minilm.runtime.manifest import Variant
-from minilm.runtime.text.tokenizer import TextTokenizer
+from minilm.runtime.text.tokenizer import Ids, TextTokenizer
 
 __all__ = ["BatchExecutor"]
 
@@ -26,7 +29,6 @@ class BatchExecutor:
     """A session and the tokenizer that feeds it.
 
     Attributes:
-        tokenizer: Tokenizer of the bundle.
         variant: Variant that the session runs.
 
     Args:
@@ -36,9 +38,8 @@ class BatchExecutor:
     """
 
     def __init__(self, session: Session, tokenizer: TextTokenizer, variant: Variant) -> None:
-        self.tokenizer = tokenizer
         self.variant = variant
-        self._session: Session | None = session
+        self._loaded: tuple[Session, TextTokenizer] | None = (session, tokenizer)
         self._process = os.getpid()
 
     def run(
@@ -54,8 +55,7 @@ class BatchExecutor:
             TextTooLong: A text is over the limit, and `on_long` is "error".
             EncoderUnusable: Closed, or carried over a fork that it does not survive.
         """
-        session = self._live()
-        tokenizer = self.tokenizer
+        session, tokenizer = self._live()
         tokens = sum(map(len, request.texts)) // _CHARS_PER_TOKEN
         workers = max(1, min(session.workers, tokens // _LEAST_SHARE_TOKENS))
         budget = min(session.budget_tokens, max(_LEAST_SHARE_TOKENS, tokens // workers))
@@ -87,19 +87,34 @@ class BatchExecutor:
             run_parallel(slices, prepare, plan, work, workers=workers)
         return result
 
-    def close(self) -> None:
-        """Let go of the session: its graph is freed when the last call in progress ends."""
-        with native_calls:
-            self._session = None
+    def ids_and_spans(self, text: str) -> tuple[Ids, npt.NDArray[np.int64]]:
+        """Token ids of `text` and their characters, as the tokenizer gives them.
 
-    def _live(self) -> Session:
-        """The session, if this process may use it."""
-        if self._session is None:
+        Raises:
+            EncoderUnusable: As `run`.
+        """
+        _, tokenizer = self._live()
+        with native_calls:
+            return tokenizer.ids_and_spans(text)
+
+    def close(self) -> None:
+        """Let go of the graph and the tokenizer, and return their memory to the system.
+
+        If calls are in progress, it is freed when the last of them ends.
+        """
+        with native_calls:
+            if self._loaded is not None:
+                self._loaded = None
+                return_freed_memory()
+
+    def _live(self) -> tuple[Session, TextTokenizer]:
+        """The session and the tokenizer, if this process may use them."""
+        if self._loaded is None:
             raise EncoderUnusable("this encoder was closed: load the bundle again")
-        if not self._session.survives_fork and os.getpid() != self._process:
+        if not self._loaded[0].survives_fork and os.getpid() != self._process:
             raise EncoderUnusable(
                 f"this encoder was loaded in process {self._process}, and {self.variant.name} "
                 f"does not survive the fork to process {os.getpid()}: load the bundle again here, "
                 'or start processes by "spawn"'
             )
-        return self._session
+        return self._loaded

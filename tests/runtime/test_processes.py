@@ -259,6 +259,27 @@ class TestMemory:
         assert _run(_MEMORY, tiny_bundle, 0, code)["growth"] < 150e6
 
 
+_CYCLES = """
+import json, sys
+from pathlib import Path
+from minilm.runtime import load
+def resident(): return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
+def cycle():
+    with load(sys.argv[1], target=sys.argv[2], threads=2, on_long="truncate") as encoder:
+        encoder.encode(["some words of a text"] * 200)
+for _ in range(20): cycle()
+before = resident()
+for _ in range(40): cycle()
+print(json.dumps({"growth": resident() - before}))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc is Linux's")
+@pytest.mark.parametrize("target", ["cpu", "openvino"])
+def test_memory_stays_flat_over_many_loads(target: str, tiny_bundle: Path) -> None:
+    assert _run(_CYCLES, tiny_bundle, target)["growth"] < 5e6
+
+
 _TEN_MEGABYTES = """
 import json, resource, sys
 from minilm.runtime import load
