@@ -284,6 +284,13 @@ def test_any_text_is_safe_anywhere_in_a_report(text: str) -> None:
     assert re.fullmatch(r"[\w.~/%-]*", uri, re.ASCII)
 
 
+def test_operators_are_listed_by_count_then_by_name() -> None:
+    operators = {"com.microsoft.Gelu": 6, "Add": 7, "ReduceMax": 6, "Max": 6}
+    variant = replace(make().variants[0], operators=operators)
+    page = render_report(replace(make(), variants=(variant,)), "html")
+    assert ">Add 7, Max 6, ReduceMax 6, com.microsoft.Gelu 6</p>" in page
+
+
 @pytest.mark.parametrize("limit", [1.0, -1.0, 0.5])
 def test_plots_of_any_threshold(limit: float) -> None:
     assert "nan" not in render_report(make(limit=limit), "html")
