@@ -53,7 +53,7 @@ class BuildOptions:
         cache_dir: Directory of the stage cache; None for the user's cache directory.
         verify: Whether to run every gate before the bundle is swapped in; without it only the cheap
             ones run, in seconds.
-        calibration: Calibrator texts for int8; None for the project's own.
+        calibration: Calibration texts for int8; None for the project's own.
     """
 
     model: str | None = None
