@@ -25,6 +25,7 @@ __all__ = [
     "check_graph",
     "explain",
     "read_texts",
+    "unsupported_reason",
 ]
 
 
@@ -66,6 +67,23 @@ def build_variant(
         known = [f"{name}/{p}" for name, module in TARGETS.items() for p in module.precisions]
         raise ValueError(f"unknown variant {name!r}; known: {', '.join(known)}")
     return TARGETS[target].build(exported, precision, bundle, calibration)
+
+
+def unsupported_reason(exported: ExportedModel, name: str) -> str | None:
+    """Why there can be no such variant of a model; None if there can.
+
+    Args:
+        exported: The portable graph.
+        name: "target/precision", one of `minilm.runtime.manifest.VARIANTS`.
+
+    Raises:
+        BackendUnavailable: The extra `build` is not installed.
+    """
+    if not name.startswith("native/"):
+        return None
+    with require_extra("build", f"Building {name}"):
+        from minilm.optimize.targets import native
+    return native.unsupported_reason(exported)
 
 
 def explain(calibration: "Calibrator") -> tuple[tuple["LayerReport", ...], str]:

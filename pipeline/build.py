@@ -19,7 +19,7 @@ from minilm.pipeline.stages import StageResult, StageRunner
 from minilm.pipeline.staging import expect_replaceable, staged
 from minilm.pipeline.verdict import describe_failure
 from minilm.runtime import integrity
-from minilm.runtime.errors import GateFailed
+from minilm.runtime.errors import BuildFailed, GateFailed
 from minilm.runtime.extras import require_extra
 from minilm.runtime.manifest import (
     REPORT_DIR,
@@ -28,6 +28,7 @@ from minilm.runtime.manifest import (
     Manifest,
     read,
 )
+from minilm.runtime.native import is_built
 from minilm.verify import Report
 from minilm.verify.reference import GOLDEN_NAME, PyTorchReference, Reference, write_golden
 
@@ -153,11 +154,26 @@ def _build_variants(
     calibration = optimize.calibrate(exported, options.calibration)
     outputs = []
     for name in options.variants:
+        if reason := _left_out(exported, name):
+            runner.on_progress(f"{name} is left out: {reason}")
+            continue
         fitted = {"calibration": options.calibration} if name.endswith("/int8") else {}
         stage = partial(_build_variant, exported, name, work, calibration)
         outputs.append(runner.run_cached(name, stage, key=made_from | fitted))
     (work / _GRAPH).unlink()
+    if not outputs:
+        raise BuildFailed(f"none of the variants can be built here: {', '.join(options.variants)}")
     return outputs
+
+
+def _left_out(exported: ExportedModel, name: str) -> str | None:
+    """Why a variant is left out of a build; None if it is built."""
+    if name.startswith("native/") and not is_built():
+        return (
+            "the native encoder is not compiled in this installation, so nothing could verify it; "
+            "install a C++17 compiler and minilm-toolkit again"
+        )
+    return optimize.unsupported_reason(exported, name)
 
 
 def _export(source: Source, work: Path) -> StageOutput:

@@ -16,7 +16,7 @@ __all__ = [
     "VariantName",
 ]
 
-Target = Literal["cpu", "openvino", "cuda"]
+Target = Literal["cpu", "openvino", "cuda", "native"]
 Precision = Literal["fp32", "bf16", "fp16", "int8"]
 
 VARIANTS: Final[Mapping[str, tuple[str, ...]]] = {
@@ -26,6 +26,7 @@ VARIANTS: Final[Mapping[str, tuple[str, ...]]] = {
     "openvino/int8": ("openvino/openvino_model_int8.xml", "openvino/openvino_model_int8.bin"),
     "cuda/fp16": ("onnx/model_fp16.onnx",),
     "cuda/int8": ("onnx/model_int8_qdq.onnx",),
+    "native/int8": ("native/model_int8.safetensors",),
 }
 """Name of each variant and where its files stand in a bundle; the first is the one to open."""
 

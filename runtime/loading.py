@@ -46,7 +46,7 @@ def load(  # noqa: PLR0913 - each is a choice of its own, and all have defaults
 
     Args:
         path: directory of the bundle.
-        target: "cpu", "openvino" or "cuda"; by default whatever is fastest here.
+        target: "cpu", "openvino", "cuda" or "native"; by default whatever is fastest here.
         precision: "fp32", "bf16", "fp16" or "int8"; by default whatever is fastest here.
         provider: ONNX Runtime provider to run on instead of the target's own, as
             "CPUExecutionProvider" to check the numbers of a cuda variant where there is no GPU.

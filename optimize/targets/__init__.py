@@ -6,7 +6,7 @@ from typing import Final, Protocol
 
 from minilm.optimize.calibrator import Calibrator
 from minilm.optimize.exported import ExportedModel
-from minilm.optimize.targets import cpu, cuda, openvino
+from minilm.optimize.targets import cpu, cuda, native, openvino
 from minilm.runtime.manifest import Variant
 
 __all__ = ["TARGETS", "Target"]
@@ -35,4 +35,9 @@ class Target(Protocol):
         """
 
 
-TARGETS: Final[Mapping[str, Target]] = {"cpu": cpu, "openvino": openvino, "cuda": cuda}
+TARGETS: Final[Mapping[str, Target]] = {
+    "cpu": cpu,
+    "openvino": openvino,
+    "cuda": cuda,
+    "native": native,
+}

@@ -19,14 +19,22 @@ _ORT = {"onnxruntime": "1.23.0"}
 
 
 @pytest.fixture
-def six(tiny_bundle: Path) -> Manifest:
-    """Six variants, on backends of versions that these tests know."""
+def seven(tiny_bundle: Path) -> Manifest:
+    """All variants, on backends of versions that these tests know."""
     manifest = read(tiny_bundle)
     lowest = {"onnxruntime": "1.20", "onnxruntime-gpu": "1.21", "openvino": "2025.0"}
     variants = [
-        replace(variant, backend_version=lowest[variant.backend]) for variant in manifest.variants
+        replace(variant, backend_version=lowest.get(variant.backend, variant.backend_version))
+        for variant in manifest.variants
     ]
     return replace(manifest, variants=tuple(variants))
+
+
+@pytest.fixture
+def six(seven: Manifest) -> Manifest:
+    """The variants that other libraries run."""
+    others = [variant for variant in seven.variants if variant.target != "native"]
+    return replace(seven, variants=tuple(others))
 
 
 @pytest.mark.parametrize(
@@ -67,6 +75,42 @@ def test_unknown_processor_gets_the_portable_variant_and_why_says_so(
     assert variant.name == "cpu/fp32"
     assert "The instruction sets of this processor are unknown" in why
     assert "unknown" not in choose(six, make_host(instruction_sets=("avx2",), backends=_BOTH))[1]
+
+
+@pytest.mark.parametrize(
+    ("sets", "backends", "best"),
+    [
+        (("avx512_vnni",), _BOTH, "native/int8"),
+        (("amx_int8", "amx_bf16", "avx512_vnni"), _BOTH, "openvino/bf16"),
+        (("amx_int8", "amx_bf16", "avx512_vnni"), _ORT, "native/int8"),
+        (("avx_vnni",), _BOTH, "cpu/int8"),
+        (("avx_vnni",), {}, "native/int8"),
+        (("asimddp",), {}, "native/int8"),
+        (("avx2",), _BOTH, "cpu/int8"),
+        (("avx2",), {}, "native/int8"),
+        ((), _ORT, "cpu/fp32"),
+        ((), {}, "native/int8"),
+    ],
+)
+def test_native_where_it_is_fastest_or_alone(
+    sets: tuple[str, ...],
+    backends: dict[str, str],
+    best: str,
+    seven: Manifest,
+    make_host: HostMaker,
+) -> None:
+    host = make_host(instruction_sets=sets, backends=backends)
+    assert choose(seven, host)[0].name == best
+
+
+def test_native_without_its_library(
+    seven: Manifest, make_host: HostMaker, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("minilm.runtime.native.LIBRARY_PATH", tmp_path / "missing.so")
+    host = make_host(instruction_sets=("avx512_vnni",), backends=_BOTH)
+    assert choose(seven, host)[0].name == "cpu/int8"
+    with pytest.raises(BackendUnavailable, match="this installation has no compiled encoder"):
+        choose(seven, host, target="native")
 
 
 def test_a_gpu_comes_first(six: Manifest, make_host: HostMaker) -> None:
@@ -188,7 +232,7 @@ def test_no_backend_at_all(six: Manifest, make_host: HostMaker) -> None:
 
 def test_unknown_names(six: Manifest, make_host: HostMaker) -> None:
     with pytest.raises(
-        UsageError, match=r"^unknown target 'tpu': choose one of cpu, openvino, cuda$"
+        UsageError, match=r"^unknown target 'tpu': choose one of cpu, openvino, cuda, native$"
     ):
         choose(six, make_host(), target="tpu")
     with pytest.raises(

@@ -7,12 +7,12 @@ from typing import Any
 
 DIMENSION = 32
 LAYERS = 3
-HEADS = 4
+HEADS = 2
 MAX_TOKENS = 64
 
 
 def write_tiny_model(directory: Path, *, pooling: str = "cls", normalized: bool = True) -> Path:
-    """Write the model: 3 layers of width 32, 4 heads, 64 tokens, [CLS] pooling."""
+    """Write the model: 3 layers of width 32, 2 heads, 64 tokens, [CLS] pooling."""
     import torch
     from transformers import BertConfig, BertModel
 
