@@ -25,9 +25,9 @@ class Gpu:
     """The first GPU that this process may use, or why there is none.
 
     Attributes:
-        name: as the driver calls it; empty without one.
-        capability: compute capability, such as (9, 0); (0, 0) without one.
-        obstacle: why CUDA cannot run here; empty if it can.
+        name: Name that the driver gives it; empty without a GPU.
+        capability: Compute capability, such as (9, 0); (0, 0) without a GPU.
+        obstacle: Reason why CUDA cannot run here; empty if it can.
     """
 
     name: str = ""

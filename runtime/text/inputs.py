@@ -44,7 +44,7 @@ def check_stream(texts: Any) -> None:
         )
     if not isinstance(texts, Iterable):
         raise TextTypeError(f"texts is {_describe(texts)}, expected a str or an iterable of str")
-    # A table iterates over the names of its columns, which are texts, and not those that are meant.
+    # Iterating a DataFrame yields its column names, not its rows: reject it.
     if (dimensions := getattr(texts, "ndim", 1)) != 1:
         raise TextTypeError(
             f"texts is {type(texts).__name__} of {dimensions} dimensions, expected one: choose a "

@@ -24,9 +24,9 @@ class TextSpan:
     """Characters `start` to `stop` of a text, to be tokenized on their own.
 
     Attributes:
-        start: first character.
-        stop: behind the last character.
-        word_end: where the word ends that this piece is the start of, if it was cut inside one.
+        start: Position of the first character.
+        stop: Position behind the last character.
+        word_end: End of the word that the span is the start of, if it was cut inside a word.
     """
 
     start: int

@@ -11,8 +11,9 @@ part, with its later parts, and with the paragraphs that are not in it:
     4        1010   0.99   0.14   0.13    0.54   0.56   0.23
     8        2020   0.99   0.13   0.13    0.45   0.47   0.28
 
-A truncated text is as far from its later parts as from strangers. By the mean, 100, 89 and 50% of
-parts are nearer than the nearest stranger: beyond some four windows, search in `chunks`.
+Truncation loses the later parts: their similarity (0.13 to 0.15) is that of unrelated paragraphs.
+With "mean", 100, 89 and 50% of the parts rank above every unrelated paragraph for 2, 4 and 8 parts.
+Beyond about four windows, search over `chunks` instead.
 """
 
 from dataclasses import dataclass
@@ -32,11 +33,11 @@ class Chunk:
     """One window of a text.
 
     Attributes:
-        text: the characters that it covers.
-        start: its first character in the whole text.
-        end: behind its last character.
-        tokens: that the model read, [CLS] and [SEP] not counted.
-        vector: float32, (dimension,), unit length.
+        text: Characters that the window covers.
+        start: Position of its first character in the whole text.
+        end: Position behind its last character.
+        tokens: Number of tokens that the model read, without [CLS] and [SEP].
+        vector: Vector of the window: float32, (dimension,), unit length.
     """
 
     text: str
