@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 import onnx_ir as ir
 from minilm.optimize.ir_utils import (
     MICROSOFT,
@@ -115,15 +116,21 @@ def _fold_attention(
     flat = only_consumer(attention.outputs[0])
     assert flat is not None
     output = after[flat.outputs[0]]
-    _add_to_bias(graph, output, value @ output.weight)
+    # In float64: the order of a float32 sum depends on the processor.
+    folded = value.astype(np.float64) @ output.weight.astype(np.float64)
+    _add_to_bias(graph, output, folded)
 
 
-def _add_to_bias(graph: ir.Graph, linear: Linear, extra: np.ndarray) -> None:
+def _add_to_bias(graph: ir.Graph, linear: Linear, extra: npt.NDArray[np.float64]) -> None:
     assert linear.add is not None
     index = next(i for i, v in enumerate(linear.add.inputs) if v is not None and v.is_initializer())
     at = Builder(graph, linear.add, linear.name)
     linear.add.replace_input_with(
-        index, at.const("bias_with_value", array_of(linear.add.inputs[index]) + extra)
+        index,
+        at.const(
+            "bias_with_value",
+            (array_of(linear.add.inputs[index]) + extra).astype(np.float32),
+        ),
     )
 
 
