@@ -1,12 +1,13 @@
 """Verify a bundle: the bundle as a whole first, then its variants."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from minilm.runtime.hardware.cpu import available_cores
-from minilm.runtime.manifest import read
+from minilm.runtime.hardware.host import Host, detect_host
+from minilm.runtime.manifest import Manifest, read
 from minilm.verify.candidates.bundle import BundleCandidate, CheckedBundle
 from minilm.verify.evaluation import evaluate_candidate
 from minilm.verify.gates import (
@@ -26,7 +27,7 @@ from minilm.verify.reports.environment import describe_environment
 from minilm.verify.results import GateResult, Parity, Report, Skipped, VariantReport
 from minilm.verify.tokenizer import token_counter
 
-__all__ = ["measure", "measure_parity", "verify_bundle"]
+__all__ = ["measure", "measure_parity", "substituted_kernels", "verify_bundle"]
 
 Progress = Callable[[str], None]
 
@@ -75,6 +76,7 @@ def verify_bundle(  # noqa: PLR0913 - each is a choice of the caller's
         gates, skipped = (*gates, *found[0]), (*skipped, *found[1])
     remarks = list(baseline.remarks) if baseline else []
     remarks += [f"{path} is not in the manifest, and nothing reads it" for path in bundle.unlisted]
+    remarks += substituted_kernels(bundle.manifest, bundle.variants, detect_host(providers=False))
     reports: list[VariantReport] = []
     if baseline is None or baseline.vectors.shape[1] != bundle.manifest.model.dimension:
         remarks.append("no variant was judged: figures against another model mean nothing")
@@ -93,6 +95,23 @@ def verify_bundle(  # noqa: PLR0913 - each is a choice of the caller's
         environment=describe_environment(),
         seconds=time.perf_counter() - started,
     )
+
+
+def substituted_kernels(manifest: Manifest, variants: Sequence[str], host: Host) -> Iterator[str]:
+    """Say of each variant whose instruction sets are missing that other kernels ran in their place.
+
+    Args:
+        manifest: The bundle's.
+        variants: Names of the variants that are evaluated.
+        host: The processor that evaluates them.
+    """
+    for name in variants:
+        sets = [each for each in manifest.variant(name).instruction_sets if "sm_" not in each]
+        if sets and not set(sets) & set(host.instruction_sets):
+            yield (
+                f"{name} is meant for processors with {' or '.join(sets)}; this one has none of "
+                "them, so its figures are those of other kernels"
+            )
 
 
 def measure_parity(

@@ -35,7 +35,7 @@ ALPHA: Final = 0.8
 
 _BACKEND_VERSION: Final = {"fp32": "1.20", "int8": "1.24"}
 """int8 is a graph of opset 23, all of whose operators ONNX Runtime has on CPU since 1.24."""
-_INSTRUCTION_SETS: Final = {"fp32": (), "int8": ("amx_int8", "avx512_vnni", "avx_vnni", "dotprod")}
+_INSTRUCTION_SETS: Final = {"fp32": (), "int8": ("amx_int8", "avx512_vnni", "avx_vnni", "asimddp")}
 
 
 def build(

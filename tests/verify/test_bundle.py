@@ -4,10 +4,12 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from minilm.runtime.errors import InvalidArtifact
+from minilm.runtime.hardware.host import detect_host
 from minilm.runtime.manifest import read
 from minilm.verify import (
     check_bundle,
@@ -16,7 +18,7 @@ from minilm.verify import (
     render_report,
     resolve_reference,
 )
-from minilm.verify.bundle import verify_bundle
+from minilm.verify.bundle import substituted_kernels, verify_bundle
 from minilm.verify.candidates import bundle as candidates_module
 from minilm.verify.gates import BUNDLE_GATES, IDENTITY_GATES, VARIANT_GATES
 from minilm.verify.reference import GoldenReference, PyTorchReference, Reference
@@ -208,3 +210,29 @@ def test_another_model_of_other_width_limit_and_pooling(
 def test_another_model_needs_its_own_weights(tiny_bundle: Path, reference: Reference) -> None:
     report = verify(tiny_bundle, reference)
     assert failed_gates(report) == {"reference"}
+
+
+@pytest.mark.parametrize(
+    ("sets", "named"),
+    [
+        (("avx2",), ["cpu/int8", "openvino/bf16", "openvino/int8"]),
+        (("avx512_vnni", "avx512f", "avx2"), ["openvino/bf16"]),
+        (("avx512_bf16", "avx512_vnni", "avx512f", "avx2"), []),
+        ((), ["cpu/int8", "openvino/bf16", "openvino/int8"]),
+    ],
+)
+def test_variants_whose_instruction_sets_are_missing_are_named(
+    sets: tuple[str, ...], named: list[str], tiny_bundle: Path
+) -> None:
+    manifest = read(tiny_bundle)
+    host = replace(detect_host(providers=False), instruction_sets=sets)
+    names = [variant.name for variant in manifest.variants]
+    found = list(substituted_kernels(manifest, names, host))
+    assert [remark.split(" ")[0] for remark in found] == named
+    if sets == ("avx512_vnni", "avx512f", "avx2"):
+        assert found == [
+            (
+                "openvino/bf16 is meant for processors with amx_bf16 or avx512_bf16; this one has "
+                "none of them, so its figures are those of other kernels"
+            )
+        ]
