@@ -79,6 +79,19 @@ def _gpu(found: "Gpu") -> str:
     return f"{name}: {found.obstacle}" if found.obstacle else name
 
 
+def _native() -> str:
+    """Kernels that the native encoder has for this processor, fastest first."""
+    from minilm.runtime.errors import BackendUnavailable
+    from minilm.runtime.native import available_kernels, is_built
+
+    if not is_built():
+        return "not compiled in this installation"
+    try:
+        return ",".join(available_kernels())
+    except BackendUnavailable as error:
+        return str(error)
+
+
 def _print(here: "Host", variants: Sequence["VariantSupport"], taken: str | None) -> None:
     from minilm.cli.console import print_table
 
@@ -88,6 +101,7 @@ def _print(here: "Host", variants: Sequence["VariantSupport"], taken: str | None
         ("instruction sets", ", ".join(here.instruction_sets) or "none that matter here"),
         ("cores", f"{here.cores} ({here.cores_reason})"),
         ("backends", ", ".join(backends) or 'none: pip install "minilm-toolkit[cpu]"'),
+        ("native encoder", _native()),
         ("ONNX Runtime providers", ", ".join(here.providers or ()) or "none"),
         *([("GPU", _gpu(here.gpu))] if here.gpu else []),
     )

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -295,12 +296,18 @@ def test_embed_compares_what_it_is_told_to(tiny_bundle: Path, tmp_path: Path) ->
     assert toolkit(*arguments, "--verify", "none").exit_code == 0
 
 
-def test_doctor_without_any_backend(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_doctor_without_any_backend(
+    bundle: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setattr("minilm.runtime.hardware.host._installed", lambda _: None)
     result = toolkit("doctor", bundle)
     assert result.exit_code == 0
     for extra in ("cpu", "openvino", "cuda"):
         assert f'is not installed: pip install "minilm-toolkit[{extra}]"' in result.stdout
+    assert re.search(r"native encoder +\S*generic", result.stdout)
+    assert json.loads(toolkit("doctor", bundle, "--json").stdout)["taken"] == "native/int8"
+    monkeypatch.setattr("minilm.runtime.native.LIBRARY_PATH", tmp_path / "missing.so")
+    assert re.search(r"native encoder +not compiled", toolkit("doctor", bundle).stdout)
     assert json.loads(toolkit("doctor", bundle, "--json").stdout)["taken"] is None
 
 

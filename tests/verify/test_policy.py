@@ -26,9 +26,14 @@ def test_built_in_thresholds() -> None:
         "openvino/int8": 0.99,
         "cuda/fp16": 0.9999,
         "cuda/int8": 0.96,
+        "native/int8": 0.998,
     }
     assert (means["cpu/int8"], means["openvino/int8"], means["cuda/int8"]) == (0.998, 0.998, 0.99)
     assert found["cpu/int8"]["batch-invariance"] == 0.9999
+    native = found["native/int8"]
+    assert (native["cosine-mean"], native["batch-invariance"], native["repeat"]) == (
+        *(0.9995, 0.9999999, 0.0),
+    )
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
