@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from minilm.cli import failures
 from minilm.runtime import errors
+from minilm.runtime.manifest import read
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -77,3 +78,13 @@ def test_every_exit_code_is_listed() -> None:
     own = {getattr(failures, name) for name in failures.__all__ if name.isupper()}
     terminated = {128 + signal.SIGTERM, 128 + signal.SIGHUP}
     assert listed == {0} | raised | own | terminated
+
+
+def test_digests_are_those_of_a_build(bundle: Path) -> None:
+    """The same on every x86-64 processor, or the build depends on it."""
+    manifest = read(bundle)
+    files = {entry.path: entry.sha256 for entry in manifest.files}
+    rows = re.findall(r"^\| `([a-z]+/[a-z0-9]+)`.*\| `([0-9a-f]{12})` \|$", README, re.MULTILINE)
+    # OpenVINO's weights come after the graph.
+    built = [(each.name, files[each.files[-1]][:12]) for each in manifest.variants]
+    assert sorted(rows) == sorted(built)
