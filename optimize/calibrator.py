@@ -32,7 +32,7 @@ class Calibrator:
     def feeds(self) -> tuple[Feed, ...]:
         """The tokenized texts, one a run."""
         exported = self.exported
-        return tokenize_calibration(exported.tokenizer, self.corpus, exported.max_tokens)
+        return tokenize_calibration(exported.tokenizer, self.corpus, exported.config.max_tokens)
 
     @cached_property
     def statistics(self) -> Mapping[str, ActivationStatistics]:

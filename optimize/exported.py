@@ -6,6 +6,7 @@ from typing import Final
 
 from minilm.runtime.errors import UsageError
 from minilm.runtime.extras import require_extra
+from minilm.runtime.manifest import EncoderConfig
 
 __all__ = ["ExportedModel", "check_graph"]
 
@@ -18,23 +19,13 @@ class ExportedModel:
 
     Attributes:
         graph: ONNX file as `minilm.convert.export` writes it.
-        tokenizer: the model's `tokenizer.json`.
-        layers: of the encoder.
-        heads: of each layer's attention.
-        dimension: elements of a token's vector.
-        max_tokens: tokens of the longest input, [CLS] and [SEP] included.
-        pooling: "mean" or "cls".
-        normalized: whether sentence vectors are scaled to unit length.
+        tokenizer: The model's `tokenizer.json`.
+        config: Numbers of the encoder.
     """
 
     graph: Path
     tokenizer: Path
-    layers: int
-    heads: int
-    dimension: int
-    max_tokens: int
-    pooling: str
-    normalized: bool
+    config: EncoderConfig
 
 
 def check_graph(path: Path) -> None:

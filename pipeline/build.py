@@ -149,7 +149,7 @@ def _build_variants(
     exported = ExportedModel(
         graph=work / _GRAPH,
         tokenizer=source.tokenizer,
-        **asdict(source.config),
+        config=source.config,
     )
     calibration = optimize.calibrate(exported, options.calibration)
     outputs = []

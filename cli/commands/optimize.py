@@ -1,6 +1,5 @@
 """`toolkit optimize`."""
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -54,7 +53,7 @@ def command(  # noqa: PLR0913 - one parameter an option
     exported = optimize.ExportedModel(
         graph=graph,
         tokenizer=source.tokenizer,
-        **asdict(source.config),
+        config=source.config,
     )
     calibration = optimize.calibrate(exported, corpus)
     if explain:

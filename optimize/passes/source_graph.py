@@ -15,7 +15,7 @@ def simplified(exported: ExportedModel, *, product_pooling: bool = True) -> ir.M
         ir.load(exported.graph),
         [
             FoldTokenTypeEmbeddings(),
-            SimplifyMeanPooling(pooling=exported.pooling, product=product_pooling),
-            SimplifyL2Norm(normalized=exported.normalized),
+            SimplifyMeanPooling(pooling=exported.config.pooling, product=product_pooling),
+            SimplifyL2Norm(normalized=exported.config.normalized),
         ],
     )

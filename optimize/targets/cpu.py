@@ -57,14 +57,15 @@ def build(
 
 
 def _fused(exported: ExportedModel) -> list[Pass]:
+    config = exported.config
     return [
-        FuseTransformer(layers=exported.layers, heads=exported.heads, dimension=exported.dimension),
-        FlattenBatch(layers=exported.layers),
+        FuseTransformer(layers=config.layers, heads=config.heads, dimension=config.dimension),
+        FlattenBatch(layers=config.layers),
     ]
 
 
 def _quantized(model: ir.Model, exported: ExportedModel, calibration: Calibrator) -> ir.Model:
-    layers = exported.layers
+    layers = exported.config.layers
     model = run(model, [UnfuseAttention(layers=layers)])
     seen = _by_fused_name(calibration.statistics, layers)
     smoothings = fit_smoothing(model.graph, seen, alpha=ALPHA)

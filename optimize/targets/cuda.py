@@ -65,10 +65,10 @@ def build(
 
 def _halved(exported: ExportedModel) -> ir.Model:
     fusion = FuseTransformer(
-        layers=exported.layers,
-        heads=exported.heads,
-        dimension=exported.dimension,
+        layers=exported.config.layers,
+        heads=exported.config.heads,
+        dimension=exported.config.dimension,
         mask_lengths=True,
     )
-    passes: list[Pass] = [fusion, FuseSkipLayerNorm(layers=exported.layers), ConvertToFp16()]
+    passes: list[Pass] = [fusion, FuseSkipLayerNorm(layers=exported.config.layers), ConvertToFp16()]
     return run(simplified(exported), passes)

@@ -45,7 +45,7 @@ Tensors = dict[str, npt.NDArray[Any]]
 
 def unsupported_reason(exported: ExportedModel) -> str | None:
     """Why the encoder cannot run a model; None if it can."""
-    width = exported.dimension // exported.heads
+    width = exported.config.dimension // exported.config.heads
     if width % _MULTIPLE == 0:
         return None
     return (
@@ -76,7 +76,9 @@ def build(
         ),
         outputs=(
             TensorInfo(
-                name="sentence_embedding", dtype="float32", shape=("batch", exported.dimension)
+                name="sentence_embedding",
+                dtype="float32",
+                shape=("batch", exported.config.dimension),
             ),
         ),
         operators=_operators(exported),
@@ -87,7 +89,7 @@ def build(
 
 
 def _operators(exported: ExportedModel) -> dict[str, int]:
-    layers = exported.layers
+    layers = exported.config.layers
     return {
         "Attention": layers,
         "Embedding": 1,
@@ -100,7 +102,7 @@ def _operators(exported: ExportedModel) -> dict[str, int]:
 def _architecture(
     graph: ir.Graph, exported: ExportedModel, tensors: Mapping[str, npt.NDArray[Any]]
 ) -> dict[str, Any]:
-    dimension = exported.dimension
+    dimension = exported.config.dimension
     intermediate = len(tensors["encoder.layer.0.intermediate.dense.scale"])
     if intermediate % _MULTIPLE:
         raise BuildFailed(
@@ -112,20 +114,20 @@ def _architecture(
     }
     assert len(epsilons) == 1, "a BERT model has one epsilon"
     return {
-        "layers": exported.layers,
-        "heads": exported.heads,
+        "layers": exported.config.layers,
+        "heads": exported.config.heads,
         "dimension": dimension,
         "intermediate": intermediate,
         "vocab_size": len(tensors["embeddings.word_embeddings.scale"]),
         "positions": len(tensors["embeddings.position_embeddings.weight"]),
-        "max_tokens": exported.max_tokens,
-        "pooling": exported.pooling,
-        "normalized": exported.normalized,
+        "max_tokens": exported.config.max_tokens,
+        "pooling": exported.config.pooling,
+        "normalized": exported.config.normalized,
         "layer_norm_eps": epsilons.pop(),
         "activation": "gelu",
         "rotation": {
             "query_key_value": block_size(dimension),
-            "attention_output": block_size(dimension // exported.heads),
+            "attention_output": block_size(dimension // exported.config.heads),
             "intermediate": block_size(dimension),
             "output": block_size(intermediate),
         },
@@ -158,7 +160,7 @@ def _norms(graph: ir.Graph) -> Tensors:
 def _linears(
     graph: ir.Graph, exported: ExportedModel, seen: Mapping[str, ActivationStatistics]
 ) -> Tensors:
-    head = block_size(exported.dimension // exported.heads)
+    head = block_size(exported.config.dimension // exported.config.heads)
     tensors: Tensors = {}
     for linear in linears(graph):
         name = linear.name

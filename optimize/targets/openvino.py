@@ -54,7 +54,7 @@ def build(
     if precision == "int8":
         model = _quantized(model, exported, calibration)
         group_size = _group_size(exported)
-    _save(model, path_of(bundle, name), exported.layers, group_size)
+    _save(model, path_of(bundle, name), exported.config.layers, group_size)
     return describe_ir(
         bundle,
         name,
@@ -75,7 +75,7 @@ def _quantized(model: ir.Model, exported: ExportedModel, calibration: Calibrator
     return run(
         model,
         [
-            SmoothLayerNorm(smoothings=smoothings, norms=2 * exported.layers),
+            SmoothLayerNorm(smoothings=smoothings, norms=2 * exported.config.layers),
             QuantizeWeights(linears=len(list(linears(model.graph))), round_weight=round_weight),
             CastEmbeddingsToFp16(),
         ],

@@ -1,6 +1,5 @@
 """The tiny model's portable graph."""
 
-from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -12,6 +11,4 @@ from minilm.optimize import ExportedModel
 def exported(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> ExportedModel:
     source = resolve(str(tiny_model))
     graph = export(source, tmp_path_factory.mktemp("portable") / "model.onnx")
-    return ExportedModel(
-        graph=graph, tokenizer=tiny_model / "tokenizer.json", **asdict(source.config)
-    )
+    return ExportedModel(graph=graph, tokenizer=tiny_model / "tokenizer.json", config=source.config)

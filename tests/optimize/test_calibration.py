@@ -20,7 +20,7 @@ from minilm.runtime.errors import BuildFailed
 
 def test_texts_are_cut_at_the_models_limit(exported: ExportedModel) -> None:
     (feed,) = calibrate(exported, ["a " * 500]).feeds
-    assert feed["input_ids"].shape == (1, exported.max_tokens)
+    assert feed["input_ids"].shape == (1, exported.config.max_tokens)
     assert feed["attention_mask"].all()
 
 

@@ -81,7 +81,8 @@ def test_attention_that_openvino_does_not_recognize_fails(
     calibration: Calibrator, tmp_path: Path
 ) -> None:
     target = importlib.import_module("minilm.optimize.targets.openvino")
-    wrong = replace(calibration.exported, layers=LAYERS + 1)
+    exported = calibration.exported
+    wrong = replace(exported, config=replace(exported.config, layers=LAYERS + 1))
     with pytest.raises(
         BuildFailed, match=r"expected 4 of pattern 'ScaledDotProductAttention' and found 3"
     ):

@@ -42,8 +42,8 @@ def test_two_builds_give_the_same_bytes(
 def test_weights_are_rotated(exported: ExportedModel, built: Path) -> None:
     """Inputs by blocks of the width; values and what reads them by blocks within a head."""
     tensors = load_file(built / FILE)
-    width, head = exported.dimension, exported.dimension // exported.heads
-    inputs, heads = hadamard(width), np.kron(np.eye(exported.heads), hadamard(head))
+    width, head = exported.config.dimension, exported.config.dimension // exported.config.heads
+    inputs, heads = hadamard(width), np.kron(np.eye(exported.config.heads), hadamard(head))
     for linear in linears(simplified(exported).graph):
         stored = tensors[f"{linear.name}.weight"].T * tensors[f"{linear.name}.scale"]
         weight = linear.weight.astype(np.float64)
@@ -61,12 +61,15 @@ def test_weights_are_rotated(exported: ExportedModel, built: Path) -> None:
 
 def test_file_opens_with_the_architecture(exported: ExportedModel, built: Path) -> None:
     encoder = NativeEncoder((built / FILE).read_bytes())
-    assert (encoder.dimension, encoder.max_tokens) == (exported.dimension, exported.max_tokens)
+    assert (encoder.dimension, encoder.max_tokens) == (
+        exported.config.dimension,
+        exported.config.max_tokens,
+    )
 
 
 def test_narrow_heads_are_left_out_with_the_reason(exported: ExportedModel) -> None:
     assert unsupported_reason(exported, NAME) is None
-    narrow = replace(exported, heads=4)
+    narrow = replace(exported, config=replace(exported.config, heads=4))
     assert unsupported_reason(narrow, NAME) == (
         "its attention heads have 8 elements, and the native encoder computes multiples of 16"
     )
