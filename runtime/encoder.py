@@ -4,7 +4,6 @@ import threading
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
-from itertools import islice
 from types import TracebackType
 from typing import Any, Final, Self, SupportsIndex
 
@@ -17,7 +16,7 @@ from minilm.runtime.manifest import Manifest
 from minilm.runtime.options import LoadOptions
 from minilm.runtime.progress import Progress
 from minilm.runtime.prompts import PromptedEncoding
-from minilm.runtime.text.inputs import check_stream, check_text, validate_texts
+from minilm.runtime.text.inputs import check_stream, check_text, next_block, validate_texts
 from minilm.runtime.text.windows import Chunk, window_spans
 from minilm.runtime.validation import OnLong, check_on_long, check_positive
 
@@ -25,9 +24,6 @@ __all__ = ["Encoder", "TruncationWarning"]
 
 _STREAM_BLOCK: Final = 1024
 """Texts of a block of `iter_encode`: enough to sort well, a few MB."""
-
-_STREAM_CHARS: Final = 1 << 24
-"""A block ends behind the text that reaches so many characters: no stream is held by its texts."""
 
 
 class TruncationWarning(UserWarning):
@@ -283,20 +279,9 @@ class Encoder(FrameworkAdapters, PromptedEncoding):
         self, stream: Iterator[str], size: int, first: int, options: EncodeOptions, before: str
     ) -> Iterator[Vectors]:
         report = EncodeReport()
-        while block := validate_texts(_block(stream, size), first=first + report.texts):
+        while block := validate_texts(next_block(stream, size), first=first + report.texts):
             block = [before + text for text in block] if before else block
             request = EncodeRequest(texts=block, options=options, first=first + report.texts)
             vectors = self._finish(request, report)
             report = self.last_report
             yield vectors
-
-
-def _block(stream: Iterator[Any], size: int) -> Iterator[Any]:
-    """The next texts of a stream: `size`, or fewer if they are long."""
-    chars = 0
-    for text in islice(stream, size):
-        yield text
-        # Items that are not strings are rejected later, by `validate_texts`.
-        chars += len(text) if isinstance(text, str) else 0
-        if chars >= _STREAM_CHARS:
-            return

@@ -1,12 +1,15 @@
 """What callers pass as texts: accepted as it is meant, or refused with its position."""
 
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Iterable, Iterator, Mapping, Set
 from itertools import islice
 from typing import Any, Final
 
 from minilm.runtime.errors import TextTypeError, UsageError
 
-__all__ = ["check_stream", "check_text", "validate_texts"]
+__all__ = ["check_stream", "check_text", "next_block", "validate_texts"]
+
+_BLOCK_CHARS: Final = 1 << 24
+"""A block ends behind the text that reaches so many characters: no stream is held by its texts."""
 
 _MOST_NULLS: Final = 100
 """Positions of a message; more are counted."""
@@ -30,6 +33,17 @@ def validate_texts(texts: Any, *, first: int = 0) -> list[str]:
             raise TextTypeError(_nulls(checked, first))
         check_text(text, f"texts[{position}]")
     return checked
+
+
+def next_block(stream: Iterator[Any], size: int) -> Iterator[Any]:
+    """The next texts of a stream: `size`, or fewer if they are long."""
+    chars = 0
+    for text in islice(stream, size):
+        yield text
+        # Items that are not strings are rejected later, by `validate_texts`.
+        chars += len(text) if isinstance(text, str) else 0
+        if chars >= _BLOCK_CHARS:
+            return
 
 
 def check_stream(texts: Any) -> None:

@@ -184,7 +184,7 @@ def test_streams_are_read_one_block_at_a_time(tiny: Encoder) -> None:
 
 
 def test_long_texts_end_a_block_of_a_stream(tiny: Encoder, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("minilm.runtime.encoder._STREAM_CHARS", 100)
+    monkeypatch.setattr("minilm.runtime.text.inputs._BLOCK_CHARS", 100)
     texts = ["word"] * 5 + ["word " * 12] * 4 + ["word " * 50] + ["word"] * 3
     blocks = list(tiny.iter_encode(iter(texts), batch_size=6))
     assert [len(block) for block in blocks] == [6, 2, 2, 3]
