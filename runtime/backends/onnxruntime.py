@@ -91,14 +91,15 @@ class _OnnxSession:
         try:
             self._session: Any = ort.InferenceSession(graph, settings, providers=providers)
         except _errors() as error:
-            if any(sign in str(error) for sign in _SIGNS_OF_AGE):
+            cause = " ".join(str(error).split())
+            if any(sign in cause for sign in _SIGNS_OF_AGE):
                 extra = BACKENDS[variant.backend].extra
                 raise BackendUnavailable(
-                    f"{variant.name} is newer than ONNX Runtime {ort.__version__} ({error}): "
+                    f"{variant.name} is newer than ONNX Runtime {ort.__version__} ({cause}): "
                     f"{install_line(extra, upgrade=True)}"
                 ) from error
             raise InvalidArtifact(
-                f"ONNX Runtime {ort.__version__} cannot read {variant.files[0]}: {error}"
+                f"ONNX Runtime {ort.__version__} cannot read {variant.files[0]}: {cause}"
             ) from error
         # It keeps the file, should a provider be set later: as much memory again as the weights.
         self._session._model_bytes = None  # noqa: SLF001 - there is no public way
