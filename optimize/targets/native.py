@@ -37,7 +37,6 @@ precisions: Final = ("int8",)
 _NAME: Final = "native/int8"
 _MULTIPLE: Final = 16
 """Elements that the encoder computes at a time."""
-_INSTRUCTION_SETS: Final = ("amx_int8", "avx512_vnni", "avx_vnni", "asimddp", "avx2")
 
 Floats = npt.NDArray[np.floating]
 Tensors = dict[str, npt.NDArray[Any]]
@@ -84,7 +83,7 @@ def build(
         operators=_operators(exported),
         backend="minilm-toolkit",
         backend_version="0.1.0",
-        instruction_sets=_INSTRUCTION_SETS,
+        instruction_sets=(),  # every processor gives the same bytes
     )
 
 
