@@ -148,10 +148,11 @@ def test_every_variant_is_as_the_manifest_says(bundle: Path) -> None:
         assert found.operators == dict(variant.operators), variant.name
         assert found.opset == variant.opset
         assert [port.name for port in found.inputs] == [port.name for port in variant.inputs]
-        assert [port.dtype for port in found.outputs] == ["float32", "float32"]
+        assert {port.dtype for port in found.outputs} == {"float32"}
+        assert [port.name for port in found.outputs] == [port.name for port in variant.outputs]
         shares[variant.name] = found.precisions.share(variant.precision)
     assert min(shares.values()) >= 0.5
-    assert {name for name, share in shares.items() if share < 1} <= {"openvino/int8", "cuda/int8"}
+    assert {name for name, share in shares.items() if share < 1} <= {"cuda/int8"}
 
 
 @pytest.mark.parametrize("name", ["a.onnx", "a.xml"])
