@@ -16,7 +16,6 @@ __all__ = [
     "consumers",
     "is_gelu",
     "is_norm",
-    "linear_inputs",
     "linears",
     "nodes_of",
     "only_consumer",
@@ -125,11 +124,6 @@ def linears(graph: ir.Graph) -> Iterator[Linear]:
         biased = after is not None and after.op_type == "Add" and _has_vector(after)
         name = (weight.name or "").removesuffix(_WEIGHT)
         yield Linear(name=name, matmul=node, add=after if biased else None)
-
-
-def linear_inputs(graph: ir.Graph) -> list[ir.Value]:
-    """What the linear layers of `graph` read, in its order."""
-    return [linear.input for linear in linears(graph)]
 
 
 def nodes_of(graph: ir.Graph, op_type: str, domain: str = "") -> list[ir.Node]:
