@@ -1,7 +1,9 @@
 """The native encoder as a backend of the loader, and as verify reads its file."""
 
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -167,3 +169,33 @@ def test_graph_info_refuses_another_shape(small: Architecture, tmp_path: Path) -
     path.write_bytes(weight_file(small, tensors))
     with pytest.raises(InvalidArtifact, match=rf"{name} is \[48, 32\], expected is \[64, 32\]"):
         read_graph_info(path)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="SIGINT cannot be sent to one process")
+def test_interrupt_ends_a_long_call_soon(bundle: Path) -> None:
+    """The call would take minutes; the interrupt is heard between two batches."""
+    program = (
+        "import signal, sys\n"
+        # A child of tests that run in the background of a shell would ignore the signal.
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "from minilm.runtime import load\n"
+        "encoder = load(sys.argv[1], target='native', precision='int8', on_long='truncate')\n"
+        "encoder.encode('a text')\n"
+        "print('ready', flush=True)\n"
+        "encoder.encode(['word ' * 254] * 20_000)\n"
+        "print('done')\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", program, str(bundle)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        time.sleep(1)  # into the middle of the call
+        process.send_signal(signal.SIGINT)
+        output, errors = process.communicate(timeout=30)
+    assert output == ""
+    assert errors.rstrip().endswith("KeyboardInterrupt")
+    assert process.returncode in {130, -signal.SIGINT}

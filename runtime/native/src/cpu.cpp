@@ -48,15 +48,13 @@ uint64_t saved_state() {
     return static_cast<uint64_t>(high) << 32 | low;
 }
 
+#if MINILM_HAS_AMX
 // Linux gives a process the tile registers when it asks for them.
 bool may_use_tiles() {
-#if defined(__linux__) && defined(SYS_arch_prctl)
     constexpr int kRequestPermission = 0x1023, kTileData = 18;  // asm/prctl.h, asm/fpu/types.h
     return syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
-#else
-    return false;
-#endif
 }
+#endif
 
 std::vector<Kernel> detect() {
     const auto bit = [](uint32_t word, int index) { return (word >> index & 1) != 0; };
@@ -68,11 +66,13 @@ std::vector<Kernel> detect() {
     // Foundation, DQ, BW, VL; upper halves and mask registers.
     const bool avx512 = avx2 && (saved & 0xE6) == 0xE6 && bit(extended.ebx, 16) &&
                         bit(extended.ebx, 17) && bit(extended.ebx, 30) && bit(extended.ebx, 31);
+    std::vector<Kernel> kernels;
+#if MINILM_HAS_AMX
     const bool tiles =
         (saved & 0x60000) == 0x60000 && bit(extended.edx, 24) && bit(extended.edx, 25);
-    std::vector<Kernel> kernels;
     if (avx512 && tiles && may_use_tiles())
         kernels.push_back({"amx", &kIntegerAmx, &kFloatsAvx512});
+#endif
     if (avx512 && bit(extended.ecx, 11)) {
         kernels.push_back({"avx512_vnni", &kIntegerAvx512Vnni, &kFloatsAvx512});
     }

@@ -1,7 +1,8 @@
 // AMX int8: `tdpbssd` multiplies a tile of 16 rows by 64 signed bytes with one of 64 by 16 columns.
-#include <immintrin.h>
-
 #include "tables.h"
+
+#if MINILM_HAS_AMX
+#include <immintrin.h>
 
 namespace {
 
@@ -78,3 +79,4 @@ double spin(int64_t rounds) {
 
 const minilm::IntegerOps minilm::kIntegerAmx = {
     kRows, kColumns, 4, kDepth, true, CodeType::kSigned8, tile, enter, leave, spin};
+#endif

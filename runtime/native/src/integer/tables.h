@@ -3,6 +3,11 @@
 
 #include "../kernel.h"
 
+// Elsewhere the system does not hand out the tile registers, or the compiler cannot address them.
+#if defined(__x86_64__) && defined(__linux__)
+#define MINILM_HAS_AMX 1
+#endif
+
 namespace minilm {
 
 extern const IntegerOps kIntegerAmx;
