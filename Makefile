@@ -10,12 +10,13 @@ PACKAGES = $(shell $(BIN)/python -c 'import tomllib; \
 	print(*(f"-p {name}" for name in names if name.count(".") == 1))')
 
 .DEFAULT_GOAL := help
-.PHONY: help build test check lint types imports bench lowest clean
+.PHONY: help build test check lint types imports docs bench lowest clean
 
 help:
 	@echo "make build   weights -> artifacts/all-MiniLM-L6-v2, verified"
 	@echo "make test    the tests"
 	@echo "make check   lint, types, import contract, tests"
+	@echo "make docs    the documentation, into site/"
 	@echo "make bench   this project beside its peers"
 	@echo "make lowest  the lowest versions that each extra allows, installed and used on the built bundle"
 	@echo "make clean   remove what builds, tests and tools wrote (the environment stays)"
@@ -38,6 +39,9 @@ types: $(READY)
 imports: $(READY)
 	$(BIN)/lint-imports
 
+docs: $(READY)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
 # Peers get environments of their own in .venv-peers. Options go through: make bench ARGS="--texts FILE"
 bench: $(READY) $(NATIVE)
 	$(BIN)/python -m benchmarks $(ARGS)
@@ -47,7 +51,7 @@ lowest: $(READY)
 	$(BIN)/python .ci/lowest.py $(ARGS)
 
 clean:
-	rm -rf build dist runtime/native/minilm_native.* $(NATIVE) *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage
+	rm -rf build dist site runtime/native/minilm_native.* $(NATIVE) *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage
 	find . -name __pycache__ -type d -not -path './.venv*/*' -prune -exec rm -rf {} +
 	find artifacts -mindepth 1 -maxdepth 1 -not -name README.md -exec rm -rf {} +
 	rm -rf benchmarks/results

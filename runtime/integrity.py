@@ -32,6 +32,7 @@ IntegrityLevel = Literal["full", "sizes", "none"]
 
 _BLOCK_BYTES: Final = 1 << 20
 _HINT: Final = "build the bundle again, or fetch it again from where it came"
+_LFS_POINTER: Final = b"version https://git-lfs.github.com/spec/"
 _TEXT_SUFFIXES: Final = frozenset({"", ".json", ".md", ".txt", ".xml"})
 _HARMLESS_SUFFIXES: Final = frozenset(
     {".md", ".rst", ".txt", ".pdf", ".html", ".png", ".jpg", ".jpeg", ".gif", ".svg", ".webp"}
@@ -147,7 +148,7 @@ class _Delivery:
         with stream:
             if level == "none":
                 return _read(stream, entry, size)
-            _check_size(entry, size)
+            _check_size(entry, size, stream)
             data = _read(stream, entry, size)
         data = _with_line_feeds(entry, data)
         if level == "full":
@@ -158,7 +159,7 @@ class _Delivery:
         """Compare a file with its entry: its size, and its hash if so wanted."""
         stream, size = self._open(entry)
         with stream:
-            _check_size(entry, size)
+            _check_size(entry, size, stream)
             if size != entry.bytes:
                 data = _with_line_feeds(entry, _read(stream, entry, size))
                 sha256 = hashlib.sha256(data).hexdigest()
@@ -254,8 +255,14 @@ def _with_line_feeds(entry: FileEntry, data: bytes) -> bytes:
     return data
 
 
-def _check_size(entry: FileEntry, size_bytes: int) -> None:
+def _check_size(entry: FileEntry, size_bytes: int, stream: BinaryIO) -> None:
     """Refuse another size than the listed one, but for a text that may have got "\r\n"."""
+    if size_bytes != entry.bytes and stream.read(len(_LFS_POINTER)) == _LFS_POINTER:
+        raise InvalidArtifact(
+            f"{entry.path} is a Git LFS pointer, not the file itself: run `git lfs pull` where the "
+            "bundle was cloned"
+        )
+    stream.seek(0)
     is_text = PurePosixPath(entry.path).suffix in _TEXT_SUFFIXES
     if not (is_text and entry.bytes < size_bytes <= 2 * entry.bytes):
         _check_exact_size(entry, size_bytes)

@@ -21,6 +21,11 @@ def _alter(bundle: Path, name: str = _GRAPH) -> None:
     (bundle / name).write_bytes(data)
 
 
+def _leave_pointer(bundle: Path) -> None:
+    pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:0123\nsize 90300000\n"
+    (bundle / "onnx/model.onnx").write_text(pointer)
+
+
 def _truncate(bundle: Path) -> None:
     os.truncate(bundle / _GRAPH, 1000)
 
@@ -65,6 +70,10 @@ def _put_a_folder(bundle: Path) -> None:
     ("harm", "message"),
     [
         (_alter, "onnx/model.onnx was altered: its SHA-256 is "),
+        (
+            _leave_pointer,
+            "onnx/model.onnx is a Git LFS pointer, not the file itself: run `git lfs pull`",
+        ),
         (_truncate, "onnx/model.onnx is truncated: 1000 bytes, the manifest says "),
         (_lengthen, "onnx/model.onnx is longer than built: "),
         (_link_out, "onnx/model.onnx in {bundle} is a link to {bundle.parent}/elsewhere.onnx, "),
