@@ -21,6 +21,7 @@ COMMANDS: Final = (
     "embed",
     "similarity",
     "doctor",
+    "package",
 )
 """Each is a module of `minilm.cli.commands` with a function `command`, imported when invoked."""
 

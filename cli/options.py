@@ -25,6 +25,7 @@ __all__ = [
     "VariantsOption",
     "flattened",
     "known_variants",
+    "located",
 ]
 
 DEFAULT_BUNDLE: Final = Path("artifacts/all-MiniLM-L6-v2")
@@ -79,6 +80,20 @@ def known_variants(names: Iterable[str] | None) -> tuple[str, ...] | None:
     return tuple(name for name in VARIANTS if name in asked) or None
 
 
+def located(bundle: Path) -> Path:
+    """`bundle`, or where an installed package has the one of that name.
+
+    Raises:
+        UsageError: several packages have one.
+        InvalidArtifact: the package that has it has lost its files.
+    """
+    if bundle.exists() or bundle not in {DEFAULT_BUNDLE, Path(bundle.name)}:
+        return bundle
+    from minilm.runtime.installed import installed_bundle
+
+    return installed_bundle(bundle.name) or bundle
+
+
 @dataclass(frozen=True, kw_only=True)
 class EncoderOptions:
     """Which encoder a command loads. `flattened` turns each field into an option."""
@@ -86,7 +101,10 @@ class EncoderOptions:
     bundle: Annotated[
         Path,
         typer.Option(
-            "--bundle", "-b", envvar=_BUNDLE_VARIABLE, help="Directory that `toolkit build` wrote."
+            "--bundle",
+            "-b",
+            envvar=_BUNDLE_VARIABLE,
+            help="Directory that `toolkit build` wrote, or the name of an installed bundle.",
         ),
     ] = DEFAULT_BUNDLE
     target: Annotated[
@@ -136,7 +154,7 @@ class EncoderOptions:
         from minilm.runtime import load
 
         return load(
-            self.bundle,
+            located(self.bundle),
             target=self.target,
             precision=self.precision,
             threads=self.threads,

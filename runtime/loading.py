@@ -3,6 +3,7 @@
 To choose takes no NumPy and no backend, so that both are imported while the files are read.
 """
 
+import os
 from collections.abc import Callable
 from functools import partial
 from importlib import import_module
@@ -45,7 +46,8 @@ def load(  # noqa: PLR0913 - each is a choice of its own, and all have defaults
     Opens no network connection and writes nothing, but to `cache_dir`.
 
     Args:
-        path: directory of the bundle.
+        path: directory of the bundle, or the name of an installed one: of its package
+            ("all-minilm-l6-v2-int8") or of its model ("all-MiniLM-L6-v2").
         target: "cpu", "openvino", "cuda" or "native"; by default whatever is fastest here.
         precision: "fp32", "bf16", "fp16" or "int8"; by default whatever is fastest here.
         provider: ONNX Runtime provider to run on instead of the target's own, as
@@ -64,8 +66,9 @@ def load(  # noqa: PLR0913 - each is a choice of its own, and all have defaults
         BackendUnavailable: what was asked for cannot run here; says what to install.
         UsageError: an argument has no such value.
     """
+    directory = _directory(path)
     options = LoadOptions(
-        path=Path(path).absolute(),
+        path=directory.absolute(),
         target=target,
         precision=precision,
         provider=provider,
@@ -74,7 +77,16 @@ def load(  # noqa: PLR0913 - each is a choice of its own, and all have defaults
         on_long=on_long,
         cache_dir=None if cache_dir is None else Path(cache_dir),
     )
-    return _load(Path(path), options)
+    return _load(directory, options)
+
+
+def _directory(path: str | Path) -> Path:
+    """`path` as it is, or where the bundle of that name is installed."""
+    if not isinstance(path, str) or Path(path).name != path or os.path.lexists(path):
+        return Path(path)
+    from minilm.runtime.installed import find_bundle
+
+    return find_bundle(path)
 
 
 def _load(bundle: Path, options: LoadOptions) -> "Encoder":

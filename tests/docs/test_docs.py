@@ -13,7 +13,7 @@ from tests.support.native_library import ROOT
 
 DOCS = ROOT / "docs"
 PAGES = sorted(path.relative_to(DOCS).as_posix() for path in DOCS.rglob("*.md"))
-SOURCES = ("bulk", "cli", "convert", "optimize", "pipeline", "runtime", "verify")
+SOURCES = ("bulk", "cli", "convert", "distribution", "optimize", "pipeline", "runtime", "verify")
 
 
 def blocks(page: str, language: str) -> list[str]:

@@ -1,0 +1,5 @@
+"""Bundles on their way to where people need them."""
+
+from minilm.distribution.wheel import WheelOptions, build_wheel, extract
+
+__all__ = ["WheelOptions", "build_wheel", "extract"]
