@@ -191,7 +191,14 @@ def test_altered_file_leaves_no_wheel(verified: Path, tmp_path: Path) -> None:
 
 def test_extracted_files_load(verified: Path, tmp_path: Path) -> None:
     image = tmp_path / "image/bundle"
-    options = ["package", verified, "--variants", "native/int8", "--extract-to", image]
+    options: list[str | Path] = [
+        "package",
+        verified,
+        "--variants",
+        "native/int8",
+        "--extract-to",
+        image,
+    ]
     assert toolkit(*options).exit_code == 0
     assert not (image / "onnx").exists()
     assert load(image, target="native").encode("a text").shape == load(verified).encode("a").shape
