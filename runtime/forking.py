@@ -2,23 +2,46 @@
 
 A forked child has one thread, and the locks as they were. A lock that another thread held in native
 code (an allocator's, a tokenizer's) is held for ever there, and the child hangs at the first call
-that wants it. So calls into native code pass through a gate that a fork closes: it waits for those
-that run, some ms, and holds the next ones back until it is done.
+that wants it. So it does at the import of a module that another thread was importing. That is why
+calls into native code, and loads with their imports, pass through a gate that a fork closes: it
+waits for those that run, some ms, and holds the next ones back until it is done.
 """
 
 import os
+import sys
 import threading
 from types import TracebackType
 from typing import Final
 
 __all__ = ["native_calls"]
 
+_LOCKED_FOR_FORKS: Final[tuple[str, ...]] = ("concurrent.futures.thread", "logging")
+"""Modules of the standard library that take a lock before a fork; OpenVINO imports both."""
+
 
 class _ForkGate:
     """A context for calls into native code: any number at once, but none while a process forks."""
 
     def __init__(self) -> None:
+        self._hooked_before: set[str] | None = None
         self._reset()
+
+    def register(self) -> None:
+        """Have forks come here first, before the modules that lock something of theirs for a fork.
+
+        Hooks before a fork run in the reverse of their order. One of an earlier module would wait
+        here with that module's lock taken, for a load that may want the lock. To be called again
+        when such modules were imported since; hooks that are there twice close the gate twice.
+        """
+        hooked = {name for name in _LOCKED_FOR_FORKS if name in sys.modules}
+        if hooked == self._hooked_before or not hasattr(os, "register_at_fork"):
+            return
+        self._hooked_before = hooked
+        os.register_at_fork(
+            before=self.before_fork,
+            after_in_parent=self.after_fork_in_parent,
+            after_in_child=self.after_fork_in_child,
+        )
 
     def _reset(self) -> None:
         self._changed = threading.Condition()
@@ -71,10 +94,4 @@ class _ForkGate:
 
 native_calls: Final = _ForkGate()
 """The process's gate: `with native_calls:` around what runs native code that takes locks."""
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(
-        before=native_calls.before_fork,
-        after_in_parent=native_calls.after_fork_in_parent,
-        after_in_child=native_calls.after_fork_in_child,
-    )
+native_calls.register()

@@ -66,18 +66,21 @@ def load(  # noqa: PLR0913 - each is a choice of its own, and all have defaults
         BackendUnavailable: what was asked for cannot run here; says what to install.
         UsageError: an argument has no such value.
     """
-    directory = _directory(path)
-    options = LoadOptions(
-        path=directory.absolute(),
-        target=target,
-        precision=precision,
-        provider=provider,
-        threads=threads,
-        verify=verify,
-        on_long=on_long,
-        cache_dir=None if cache_dir is None else Path(cache_dir),
-    )
-    return _load(directory, options)
+    native_calls.register()
+    # A child waits for ever to import what another thread was importing when it was forked.
+    with native_calls:
+        directory = _directory(path)
+        options = LoadOptions(
+            path=directory.absolute(),
+            target=target,
+            precision=precision,
+            provider=provider,
+            threads=threads,
+            verify=verify,
+            on_long=on_long,
+            cache_dir=None if cache_dir is None else Path(cache_dir),
+        )
+        return _load(directory, options)
 
 
 def _directory(path: str | Path) -> Path:
@@ -103,8 +106,8 @@ def _load(bundle: Path, options: LoadOptions) -> "Encoder":
     backend = BACKENDS[variant.backend]
     threads = options.threads or host.cores
     read_one = partial(_read, bundle, manifest, level=options.verify)
-    # The threads of the block are inside as this one is, which waits for them.
-    with native_calls, BackgroundTasks() as background:
+    # Its threads are inside the gate as this one is, which waits for them.
+    with BackgroundTasks() as background:
         files = background.start(lambda: {name: read_one(name) for name in variant.files})
         _import(backend, variant)
         from minilm.runtime.encoder import Encoder

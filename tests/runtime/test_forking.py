@@ -1,11 +1,17 @@
 """The gate between forks and native calls."""
 
 import os
+import subprocess
+import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
+from minilm.runtime import load, loading
 from minilm.runtime.forking import native_calls
+from minilm.runtime.hardware.host import Host
+from minilm.runtime.options import LoadOptions
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="this platform has no fork")
 
@@ -75,3 +81,55 @@ class TestGate:
         for thread in threads:
             thread.join(10)
         assert not any(thread.is_alive() for thread in threads)
+
+    def test_a_fork_waits_for_the_imports_of_a_load(
+        self, monkeypatch: pytest.MonkeyPatch, tiny_bundle: Path
+    ) -> None:
+        """To find out about the host may import, too."""
+        inside, done = threading.Event(), list[int]()
+        detect = loading._detect
+
+        def slowly(options: LoadOptions) -> Host:
+            inside.set()
+            time.sleep(0.2)
+            done.append(1)
+            return detect(options)
+
+        monkeypatch.setattr(loading, "_detect", slowly)
+        thread = threading.Thread(target=lambda: load(tiny_bundle, target="native").close())
+        thread.start()
+        inside.wait()
+        child = os.fork()
+        if child == 0:
+            os._exit(len(done))
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 1
+        thread.join()
+
+    def test_no_lock_of_another_module_is_taken_while_a_fork_waits(self, tiny_bundle: Path) -> None:
+        command = [sys.executable, "-c", _LOGGING_IMPORTED_LATER, str(tiny_bundle)]
+        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+        assert (done.stdout, done.stderr) == ("0\n", "")
+
+
+_LOGGING_IMPORTED_LATER = """
+import faulthandler, os, sys, threading, time
+from minilm.runtime import load
+import concurrent.futures.thread, logging
+faulthandler.dump_traceback_later(20, exit=True)
+load(sys.argv[1], target="native").close()
+from minilm.runtime.forking import native_calls
+inside = threading.Event()
+def work():
+    with native_calls:
+        inside.set()
+        time.sleep(0.2)  # the fork waits by now
+        logging.getLogger("some.library")
+        with concurrent.futures.thread._global_shutdown_lock:
+            pass
+threading.Thread(target=work).start()
+inside.wait()
+child = os.fork()
+if child == 0:
+    os._exit(0)
+print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""

@@ -120,8 +120,7 @@ class TestFork:
         expected = {"cpu": {"vectors": 8}, "openvino": {"EncoderUnusable": 8}}
         assert _run(_FORKED_POOL, tiny_bundle, target) == expected[target]
 
-    # Not OpenVINO: a child that loads it after such a fork hung in 2 of 60 on a busy machine.
-    @pytest.mark.parametrize("target", ["cpu", "native"])
+    @pytest.mark.parametrize("target", ["cpu", "openvino", "native"])
     def test_forked_while_another_thread_loads(self, target: str, tiny_bundle: Path) -> None:
         assert _run(_FORK_WHILE_LOADING, tiny_bundle, target) == {"0": 5}
 
