@@ -2,11 +2,32 @@
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
-from minilm.runtime.errors import SourceError
+from minilm.runtime.errors import InvalidArtifact, SourceError
+from minilm.runtime.reading import read_regular
 
-__all__ = ["read_json", "read_object", "read_optional_object", "whole_number"]
+__all__ = [
+    "read_json",
+    "read_object",
+    "read_optional_object",
+    "refuse_special_files",
+    "whole_number",
+]
+
+_MOST_BYTES: Final = 1 << 28
+"""The largest of these files are tokenizers, of some 20 MB."""
+
+
+def refuse_special_files(folder: Path) -> None:
+    """Refuse pipes and devices: a library that reads one would wait for ever, or fill memory.
+
+    Raises:
+        SourceError: there is one; names it.
+    """
+    for path in sorted(folder.iterdir()):
+        if path.exists() and not path.is_file() and not path.is_dir():
+            raise SourceError(f"{path} is a pipe, a device or a socket: put a file there")
 
 
 def read_json(path: Path) -> Any:
@@ -16,12 +37,12 @@ def read_json(path: Path) -> Any:
         SourceError: it is missing, cannot be read, or is not JSON.
     """
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(read_regular(path, _MOST_BYTES).decode("utf-8"))
     except FileNotFoundError as error:
         raise SourceError(
             f"{path.parent} has no {path.name}: it is not a sentence-transformers model directory"
         ) from error
-    except (OSError, ValueError, RecursionError) as error:
+    except (InvalidArtifact, OSError, ValueError, RecursionError) as error:
         raise SourceError(f"cannot read {path}: {error}") from error
 
 

@@ -9,6 +9,7 @@ from typing import Final
 
 from minilm.convert.architecture import read_encoder_config
 from minilm.convert.layout import ModelLayout, read_layout
+from minilm.convert.model_files import refuse_special_files
 from minilm.convert.settings import check_settings
 from minilm.runtime.errors import SourceError
 from minilm.runtime.manifest import EncoderConfig
@@ -84,7 +85,10 @@ def resolve(model: str | None = None) -> Source:
             f"the directory {str(directory)!r} gives the model no printable name, which a bundle "
             "needs: rename it"
         )
+    refuse_special_files(directory)
     layout = read_layout(directory)
+    for folder in (layout.transformer, layout.pooling):
+        refuse_special_files(folder)
     weights = _weights_in(layout.transformer, name)
     if not (layout.transformer / _TOKENIZER).is_file():
         raise SourceError(

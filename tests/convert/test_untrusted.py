@@ -1,6 +1,7 @@
 """A model directory is data: whatever it names, nothing of it is imported or run."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -150,6 +151,17 @@ def test_module_folder_outside_the_model(model: Path, path: Any) -> None:
 def test_module_folder_that_is_not_there(model: Path, path: str) -> None:
     edit_modules(model, 1, path=path)
     with pytest.raises(SourceError, match="there is no such folder"):
+        resolve(str(model))
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="the system has no named pipes")
+@pytest.mark.parametrize(
+    "file", ["modules.json", "config.json", "1_Pooling/config.json", "special_tokens_map.json"]
+)
+def test_a_pipe_is_refused_before_anything_waits_for_it(model: Path, file: str) -> None:
+    (model / file).unlink(missing_ok=True)
+    os.mkfifo(model / file)
+    with pytest.raises(SourceError, match=f"{file} is a pipe, a device or a socket: put a file "):
         resolve(str(model))
 
 

@@ -1,6 +1,7 @@
 """The reference is data too: nothing that its directory names is imported or run."""
 
 import json
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -77,6 +78,17 @@ def test_settings_that_can_load_code(model: Path, file: str, fields: dict[str, A
     data = json.loads(path.read_text("utf-8")) if path.exists() else {}
     path.write_text(json.dumps(data | fields), encoding="utf-8")
     with pytest.raises(SourceError, match=rf"{file} sets {next(iter(fields))} to .* can load code"):
+        find_weights(str(model))
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="the system has no named pipes")
+@pytest.mark.parametrize(
+    "file", ["modules.json", "config.json", "1_Pooling/config.json", "special_tokens_map.json"]
+)
+def test_a_pipe_is_refused_before_anything_waits_for_it(model: Path, file: str) -> None:
+    (model / file).unlink(missing_ok=True)
+    os.mkfifo(model / file)
+    with pytest.raises(SourceError, match=f"{file} is a pipe, a device or a socket: put a file "):
         find_weights(str(model))
 
 

@@ -2,11 +2,14 @@
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from minilm.runtime.errors import InvalidArtifact
+from minilm.runtime.reading import read_regular
 
 __all__ = ["max_seq_length", "normalized", "pooling", "read_json"]
+
+_MOST_BYTES: Final = 1 << 28
 
 
 def pooling(directory: Path) -> str:
@@ -79,10 +82,10 @@ def read_json(directory: Path, name: str, *, default: Any = None) -> Any:
     """
     path = directory / name
     empty = {} if default is None else default
-    if not path.is_file():
+    if not path.exists():
         return empty
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        data = json.loads(read_regular(path, _MOST_BYTES).decode("utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise InvalidArtifact(f"cannot read {path}: {error}") from error
     if not isinstance(data, type(empty)):

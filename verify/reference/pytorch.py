@@ -67,7 +67,7 @@ def find_weights(source: str | None) -> Path:
             f"the reference {directory} is itself a bundle: an artifact cannot vouch for an "
             "artifact; pass the directory of the original weights, or a Hub id"
         )
-    if not (directory / "modules.json").is_file():
+    if not (directory / "modules.json").exists():
         raise _not_a_model(directory)
     if not (find_transformer(directory) / _WEIGHTS).is_file():
         raise _not_a_model(directory)

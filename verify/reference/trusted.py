@@ -8,7 +8,8 @@ import json
 from pathlib import Path
 from typing import Any, Final
 
-from minilm.runtime.errors import SourceError
+from minilm.runtime.errors import InvalidArtifact, SourceError
+from minilm.runtime.reading import read_regular
 
 __all__ = ["find_transformer"]
 
@@ -29,6 +30,7 @@ _SAFE_TYPES: Final = frozenset(
 """Classes whose files are data: others (Dense, Router) import what their own files name."""
 
 _SAFE_ATTENTION: Final = (None, "eager", "sdpa")
+_MOST_BYTES: Final = 1 << 28
 
 
 def find_transformer(directory: Path) -> Path:
@@ -37,8 +39,9 @@ def find_transformer(directory: Path) -> Path:
     Raises:
         SourceError: `modules.json` is not understood, or a file names code: a module type that is
             not sentence-transformers' Transformer, Pooling or Normalize, `auto_map`, an adapter,
-            or arguments for the loaders.
+            or arguments for the loaders. Or what stands there is no file.
     """
+    _refuse_special_files(directory)
     path = directory / "modules.json"
     modules = _read(path)
     if not isinstance(modules, list) or not modules or not all(map(_is_module, modules)):
@@ -50,6 +53,7 @@ def find_transformer(directory: Path) -> Path:
                 "sentence-transformers' own Transformer, Pooling, Normalize; other code is never "
                 "run"
             )
+        _refuse_special_files(directory / module["path"])
     transformer = directory / str(modules[0]["path"])
     if transformer.resolve() not in {
         directory.resolve(),
@@ -60,6 +64,15 @@ def find_transformer(directory: Path) -> Path:
         )
     _refuse_code(transformer)
     return transformer
+
+
+def _refuse_special_files(folder: Path) -> None:
+    """Refuse pipes and devices: a library that reads one would wait for ever, or fill memory."""
+    for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+        if path.exists() and not path.is_file() and not path.is_dir():
+            raise SourceError(
+                f"the reference's {path} is a pipe, a device or a socket: put a file there"
+            )
 
 
 def _is_module(module: object) -> bool:
@@ -94,6 +107,6 @@ def _refuse_code(transformer: Path) -> None:
 
 def _read(path: Path) -> Any:
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
+        return json.loads(read_regular(path, _MOST_BYTES).decode("utf-8"))
+    except (InvalidArtifact, OSError, ValueError, RecursionError) as error:
         raise SourceError(f"cannot read the reference's {path}: {error}") from error
