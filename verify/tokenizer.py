@@ -8,7 +8,14 @@ from typing import Any, Final
 
 from minilm.runtime.errors import InvalidArtifact
 
-__all__ = ["TOKENIZER_NAME", "TokenizedCorpus", "open_tokenizer", "padding_id", "token_counter"]
+__all__ = [
+    "TOKENIZER_NAME",
+    "TokenizedCorpus",
+    "open_tokenizer",
+    "padding_id",
+    "token_counter",
+    "token_ids",
+]
 
 TOKENIZER_NAME: Final = "tokenizer.json"
 
@@ -26,9 +33,11 @@ def open_tokenizer(directory: Path) -> Any:
         raise InvalidArtifact(f"{directory} has no {TOKENIZER_NAME}")
     try:
         tokenizer = Tokenizer.from_file(str(path))
-    # The library's errors share no base but Exception.
-    except Exception as error:
-        raise InvalidArtifact(f"cannot read {path}: {error}") from error
+    # The library's errors share no base but Exception, and its panics not even that.
+    except BaseException as error:
+        if isinstance(error, Exception) or type(error).__name__ == "PanicException":
+            raise InvalidArtifact(f"cannot read {path}: {error}") from error
+        raise
     tokenizer.no_truncation()
     tokenizer.no_padding()
     return tokenizer
@@ -41,7 +50,22 @@ def token_counter(directory: Path) -> Callable[[str], int]:
         InvalidArtifact: `tokenizer.json` of `directory` is missing or cannot be read.
     """
     tokenizer = open_tokenizer(directory)
-    return lambda text: len(tokenizer.encode(text.strip()).ids)
+    return lambda text: len(token_ids(tokenizer, text.strip()))
+
+
+def token_ids(tokenizer: Any, text: str, *, special: bool = True) -> list[int]:
+    """Token ids of a text, with or without the special ones around it.
+
+    Raises:
+        InvalidArtifact: The tokenizer fails, as one does whose vocabulary lacks "[UNK]".
+    """
+    try:
+        return list(tokenizer.encode(text, add_special_tokens=special).ids)
+    # The library's panics derive from BaseException alone.
+    except BaseException as error:
+        if isinstance(error, Exception) or type(error).__name__ == "PanicException":
+            raise InvalidArtifact(f"{TOKENIZER_NAME} cannot be used: {error}") from error
+        raise
 
 
 def padding_id(tokenizer: Any) -> int:
@@ -66,7 +90,7 @@ class TokenizedCorpus:
         stripped = [text.strip() for text in texts]
         self.lengths = [self.count(text) for text in stripped]
         tokenizer.enable_truncation(limit)
-        self.ids = [list(tokenizer.encode(text).ids) for text in stripped]
+        self.ids = [token_ids(tokenizer, text) for text in stripped]
         tokenizer.no_truncation()
         self.fill = padding_id(tokenizer)
 
@@ -79,14 +103,14 @@ class TokenizedCorpus:
 
     def count(self, text: str) -> int:
         """Return the number of tokens of a text, special ones included."""
-        return len(self._tokenizer.encode(text).ids)
+        return len(token_ids(self._tokenizer, text))
 
     @cached_property
     def two_words(self) -> tuple[str, str] | None:
         """Two different words of one token each; None if the vocabulary has no such words."""
         known: dict[int, str] = {}
         for word in self._words():
-            ids = self._tokenizer.encode(word, add_special_tokens=False).ids
+            ids = token_ids(self._tokenizer, word, special=False)
             if len(ids) == 1 and self._tokenizer.id_to_token(ids[0]) != "[UNK]":
                 known.setdefault(ids[0], word)
             if len(known) == 2:

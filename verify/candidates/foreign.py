@@ -24,7 +24,7 @@ from minilm.verify.candidates.graph_session import (
 )
 from minilm.verify.metrics import l2_normalize
 from minilm.verify.reference.base import Vectors
-from minilm.verify.tokenizer import open_tokenizer, padding_id
+from minilm.verify.tokenizer import open_tokenizer, padding_id, token_ids
 
 __all__ = ["ForeignCandidate", "find_graphs"]
 
@@ -104,7 +104,7 @@ class ForeignCandidate:
     def encode(self, texts: Sequence[str]) -> Vectors:
         """Embed with the graph: float32, (texts, dimension), of unit length."""
         self._session = self._session or self._open(self.thread_counts[0])
-        rows = [list(self._tokenizer.encode(text.strip()).ids) for text in texts]
+        rows = [token_ids(self._tokenizer, text.strip()) for text in texts]
         order = sorted(range(len(rows)), key=lambda index: len(rows[index]))
         found: dict[int, Vectors] = {}
         for start in range(0, len(order), _BATCH):
