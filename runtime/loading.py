@@ -116,7 +116,7 @@ def _load(bundle: Path, options: LoadOptions) -> "Encoder":
 
         # The tokenizer takes 15 ms, which the session, busy in native code, does not notice.
         tokenizer = background.start(lambda: TextTokenizer(read_one(TOKENIZER_NAME)))
-        _check_config(bundle, manifest, read_one)
+        vocabulary = _check_config(bundle, manifest, read_one)
         session_options = SessionOptions(
             threads=threads,
             max_tokens=manifest.model.max_tokens,
@@ -124,7 +124,7 @@ def _load(bundle: Path, options: LoadOptions) -> "Encoder":
             cache_dir=options.cache_dir,
         )
         session = backend.open_session(variant, files(), session_options)
-        executor = BatchExecutor(session, tokenizer(), variant)
+        executor = BatchExecutor(session, tokenizer(), variant, vocabulary)
     return Encoder(
         executor=executor,
         manifest=manifest,
@@ -154,13 +154,16 @@ def _import(backend: Backend, variant: Variant) -> None:
         ) from error
 
 
-def _check_config(bundle: Path, manifest: Manifest, read_one: Callable[[str], bytes]) -> None:
-    """Compare the manifest with config.json, unless this copy of the bundle came without it."""
-    if (
-        any(entry.path == CONFIG_NAME for entry in manifest.files)
-        and (bundle / CONFIG_NAME).exists()
-    ):
-        manifest.check_config(read_one(CONFIG_NAME))
+def _check_config(bundle: Path, manifest: Manifest, read_one: Callable[[str], bytes]) -> int | None:
+    """Compare the manifest with config.json, unless this copy of the bundle came without it.
+
+    Returns:
+        Number of tokens that the model knows, if config.json is here and says it.
+    """
+    listed = any(entry.path == CONFIG_NAME for entry in manifest.files)
+    if not listed or not (bundle / CONFIG_NAME).exists():
+        return None
+    return manifest.check_config(read_one(CONFIG_NAME))
 
 
 def _read(bundle: Path, manifest: Manifest, name: str, *, level: IntegrityLevel) -> bytes:

@@ -35,6 +35,7 @@ from minilm.runtime.schema import (
     parse_json,
     record,
     relative_path,
+    shown,
     text,
     whole_number,
 )
@@ -105,11 +106,14 @@ class Manifest:
         """The text of `manifest.json`, the same for the same content."""
         return json.dumps(asdict(self), indent=2, sort_keys=True, ensure_ascii=True) + "\n"
 
-    def check_config(self, content: bytes) -> None:
+    def check_config(self, content: bytes) -> int | None:
         """Compare the model's numbers with those of `config.json`.
 
         Args:
             content: Content of `config.json`.
+
+        Returns:
+            Number of tokens that the model knows; None if `config.json` does not say.
 
         Raises:
             InvalidArtifact: It is no JSON object, or contradicts the manifest.
@@ -131,6 +135,8 @@ class Manifest:
                 f"{MANIFEST_NAME} says that texts have up to {self.model.max_tokens} tokens, "
                 f"config.json has positions for {longest}"
             )
+        size = config.get("vocab_size")
+        return size if isinstance(size, int) else None
 
     @classmethod
     def from_json(cls, content: str | bytes) -> "Manifest":
@@ -151,7 +157,7 @@ class Manifest:
             raise InvalidArtifact(f"{MANIFEST_NAME} has no field 'format': not a bundle's manifest")
         if type(data["format"]) is not int or data["format"] != FORMAT:
             raise InvalidArtifact(
-                f"{MANIFEST_NAME} has format {ascii(data['format'])[:40]}, this loader reads "
+                f"{MANIFEST_NAME} has format {shown(data['format'])}, this loader reads "
                 f"{FORMAT}: upgrade minilm-toolkit, or build the bundle again with this version"
             )
         try:

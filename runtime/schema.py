@@ -22,6 +22,7 @@ __all__ = [
     "parse_json",
     "record",
     "relative_path",
+    "shown",
     "text",
     "whole_number",
 ]
@@ -38,9 +39,16 @@ class MisfitError(ValueError):
     """A value does not follow the schema: the message says where, and what was expected."""
 
     def __init__(self, where: str, found: object, expected: str) -> None:
-        shown = ascii(found)
-        shown = shown if len(shown) <= _SHOWN_CHARS else f"{shown[:_SHOWN_CHARS]}…"
-        super().__init__(f"{where} is {shown}, expected {expected}")
+        super().__init__(f"{where} is {shown(found)}, expected {expected}")
+
+
+def shown(value: object) -> str:
+    """A value as a message shows it: ASCII, and not all of a long one."""
+    try:
+        whole = ascii(value)
+    except RecursionError:
+        return "nested too deeply to be shown"
+    return whole if len(whole) <= _SHOWN_CHARS else f"{whole[:_SHOWN_CHARS]}…"
 
 
 def relative_path(value: object, where: str) -> str:

@@ -11,7 +11,8 @@ from typing import Final
 
 from minilm.runtime.backends import Session, SessionOptions
 from minilm.runtime.backends.batch import TokenBatch, Vectors, rows_without_padding
-from minilm.runtime.manifest import Variant
+from minilm.runtime.errors import InvalidArtifact
+from minilm.runtime.manifest import MANIFEST_NAME, Variant
 from minilm.runtime.native.library import NativeEncoder
 
 __all__ = ["open_session"]
@@ -27,14 +28,21 @@ def open_session(variant: Variant, files: Mapping[str, bytes], options: SessionO
 
     Raises:
         BackendUnavailable: The library cannot be opened.
-        InvalidArtifact: The weight file is damaged, or of an unknown format.
+        InvalidArtifact: The weight file is damaged, of an unknown format, or made for shorter texts
+            than the manifest says.
     """
-    return _NativeSession(files[variant.files[0]], options)
+    name = variant.files[0]
+    return _NativeSession(name, files[name], options)
 
 
 class _NativeSession:
-    def __init__(self, weights: bytes, options: SessionOptions) -> None:
+    def __init__(self, name: str, weights: bytes, options: SessionOptions) -> None:
         self._encoder = NativeEncoder(weights)
+        if options.max_tokens > self._encoder.max_tokens:
+            raise InvalidArtifact(
+                f"{MANIFEST_NAME} says that texts have up to {options.max_tokens} tokens, and "
+                f"{name} was made for {self._encoder.max_tokens}"
+            )
         self._running: set[int] = set()
         self._calls = itertools.count()
         self.workers = options.threads

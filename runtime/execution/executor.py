@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 from minilm.runtime.backends import Session
-from minilm.runtime.errors import EncoderUnusable
+from minilm.runtime.errors import EncoderUnusable, InvalidArtifact
 from minilm.runtime.execution.batching import BatchPlanner, TokenRow, longest_first, make_batch
 from minilm.runtime.execution.request import EncodeRequest, EncodeResult, TokenizedTexts, tokenize
 from minilm.runtime.execution.threads import run_parallel
@@ -35,10 +35,18 @@ class BatchExecutor:
         session: Session of a graph.
         tokenizer: Tokenizer of the same bundle.
         variant: Variant of the graph.
+        vocabulary: Number of tokens that the graph knows; None if that is not known here.
     """
 
-    def __init__(self, session: Session, tokenizer: TextTokenizer, variant: Variant) -> None:
+    def __init__(
+        self,
+        session: Session,
+        tokenizer: TextTokenizer,
+        variant: Variant,
+        vocabulary: int | None = None,
+    ) -> None:
         self.variant = variant
+        self._vocabulary = vocabulary
         self._loaded: tuple[Session, TextTokenizer] | None = (session, tokenizer)
         self._process = os.getpid()
 
@@ -53,6 +61,7 @@ class BatchExecutor:
 
         Raises:
             TextTooLong: A text is over the limit, and `on_long` is "error".
+            InvalidArtifact: The tokenizer gives ids that the graph does not know.
             EncoderUnusable: Closed, or carried over a fork that it does not survive.
         """
         session, tokenizer = self._live()
@@ -72,6 +81,7 @@ class BatchExecutor:
 
         def work(rows: list[TokenRow]) -> None:
             batch = make_batch(rows, tokenizer.prefix, tokenizer.suffix)
+            self._check_ids(batch.ids)
             with native_calls:
                 vectors = session.run(batch)
             result.store(rows, vectors)
@@ -106,6 +116,14 @@ class BatchExecutor:
             if self._loaded is not None:
                 self._loaded = None
                 return_freed_memory()
+
+    def _check_ids(self, ids: Ids) -> None:
+        """Refuse ids beyond the vocabulary, for which some backends invent a vector."""
+        if self._vocabulary is not None and (largest := int(ids.max())) >= self._vocabulary:
+            raise InvalidArtifact(
+                f"tokenizer.json gives a token the id {largest}, and the model of config.json "
+                f"knows {self._vocabulary} tokens: the two files are not of one model"
+            )
 
     def _live(self) -> tuple[Session, TextTokenizer]:
         """The session and the tokenizer, if this process may use them."""

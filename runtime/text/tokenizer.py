@@ -44,7 +44,7 @@ class TextTokenizer:
             raise InvalidArtifact(
                 f"tokenizer.json puts {len(ends)} tokens around a text, expected [CLS] and [SEP]"
             )
-        self.prefix, self.suffix = ends
+        self.prefix, self.suffix = _int32(ends).tolist()
         self._splitter = self._make_splitter()
 
     def ids(self, text: str) -> Ids:
@@ -54,8 +54,8 @@ class TextTokenizer:
             InvalidArtifact: the tokenizer failed, as one does whose vocabulary lacks "[UNK]".
         """
         if len(text) <= SPAN_CHARS:
-            return np.array(self._encode(text).ids[1:-1], dtype=np.int32)
-        parts = [np.array(e.ids[1:-1], dtype=np.int32) for _, e in self._encode_pieces(text)]
+            return _int32(self._encode(text).ids[1:-1])
+        parts = [_int32(encoding.ids[1:-1]) for _, encoding in self._encode_pieces(text)]
         return np.concatenate(parts) if parts else np.empty(0, dtype=np.int32)
 
     def ids_and_spans(self, text: str) -> tuple[Ids, npt.NDArray[np.int64]]:
@@ -70,7 +70,7 @@ class TextTokenizer:
         ids = [np.empty(0, dtype=np.int32)]
         spans = [np.empty((0, 2), dtype=np.int64)]
         for piece, encoding in self._encode_pieces(text):
-            ids.append(np.array(encoding.ids[1:-1], dtype=np.int32))
+            ids.append(_int32(encoding.ids[1:-1]))
             span = np.array(encoding.offsets[1:-1], dtype=np.int64).reshape(-1, 2) + piece.start
             if len(span) and piece.word_end is not None:
                 span[-1, 1] = piece.word_end
@@ -122,6 +122,15 @@ class TextTokenizer:
                 words.append((start, end))
             last = word
         return words
+
+
+def _int32(ids: list[int]) -> Ids:
+    try:
+        return np.array(ids, dtype=np.int32)
+    except OverflowError as error:
+        raise InvalidArtifact(
+            f"tokenizer.json gives a token the id {max(ids)}: no model has so many"
+        ) from error
 
 
 def _translated(error: BaseException, message: str) -> BaseException:

@@ -173,3 +173,26 @@ def test_every_error_has_a_base_and_a_code_of_its_own() -> None:
     assert set(errors.__all__) == {
         name for name, value in vars(errors).items() if isinstance(value, type)
     }
+
+
+@pytest.mark.parametrize("target", ["cpu", "openvino", "native"])
+def test_tokens_beyond_the_vocabulary(target: str, tiny_copy: Path) -> None:
+    """OpenVINO would give a vector for them."""
+    path = tiny_copy / "tokenizer.json"
+    data = json.loads(path.read_text("utf-8"))
+    data["model"]["vocab"]["zebra"] = len(data["model"]["vocab"]) + 1
+    path.write_text(json.dumps(data), encoding="utf-8")
+    with (
+        load(tiny_copy, target=target, verify="none") as encoder,
+        pytest.raises(InvalidArtifact, match=r"the id \d+, and the model of config.json knows "),
+    ):
+        encoder.encode(["a text", "of a zebra"])
+
+
+def test_a_limit_over_that_of_the_native_weights(tiny_copy: Path) -> None:
+    path = tiny_copy / "manifest.json"
+    data = json.loads(path.read_text("utf-8"))
+    data["model"]["max_tokens"] += 1
+    path.write_text(json.dumps(data), encoding="utf-8")
+    with pytest.raises(InvalidArtifact, match=r"up to 65 tokens, and native/.* was made for 64$"):
+        load(tiny_copy, target="native")

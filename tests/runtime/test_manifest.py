@@ -4,6 +4,7 @@ import copy
 import dataclasses
 import json
 import re
+import sys
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 from minilm.runtime import load
 from minilm.runtime.errors import BackendUnavailable, InvalidArtifact
 from minilm.runtime.manifest import VARIANTS, Manifest, VariantName, parse_variant, read
+from minilm.runtime.schema import MisfitError
 
 
 @pytest.fixture(scope="module")
@@ -153,6 +155,14 @@ def test_paths_are_listed_once(data: Any) -> None:
 def test_text_that_is_no_manifest(change: Any, message: str, text: str) -> None:
     with pytest.raises(InvalidArtifact, match=f"^manifest.json is not JSON: .*{message}"):
         Manifest.from_json(change(text))
+
+
+def test_a_value_nested_too_deeply_to_be_shown() -> None:
+    """The parser takes some depths that `ascii`, called further down, does not."""
+    nested: list[Any] = []
+    for _ in range(sys.getrecursionlimit()):
+        nested = [nested]
+    assert str(MisfitError("a", nested, "b")) == "a is nested too deeply to be shown, expected b"
 
 
 @pytest.mark.parametrize("value", [2, 1.0, True, "1", None, [1]])

@@ -175,3 +175,17 @@ def test_a_tokenizer_of_another_kind_takes_texts_whole(tiny_bundle: Path) -> Non
     text = "a b " * SPAN_CHARS
     assert tokenizer.ids(text).tolist() == _whole(tokenizer, text)
     assert len(tokenizer.ids_and_spans(text)[1]) == 2 * SPAN_CHARS
+
+
+@pytest.mark.parametrize("token", ["the", "[SEP]"])
+def test_an_id_that_no_model_has(token: str, tiny_bundle: Path) -> None:
+    data = json.loads((tiny_bundle / "tokenizer.json").read_text("utf-8"))
+    data["model"]["vocab"][token] = 2**31
+    for added in data["added_tokens"]:
+        if added["content"] == token:
+            added["id"] = 2**31
+    for special in data["post_processor"]["special_tokens"].values():
+        if special["tokens"] == [token]:
+            special["ids"] = [2**31]
+    with pytest.raises(InvalidArtifact, match="a token the id 2147483648: no model has so many"):
+        TextTokenizer(json.dumps(data).encode()).ids("the text")
