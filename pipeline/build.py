@@ -1,8 +1,9 @@
 """From weights to a verified bundle."""
 
 import hashlib
+import shlex
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from importlib.resources import files
 from pathlib import Path
@@ -214,7 +215,11 @@ def _evaluate(runner: StageRunner, reference: Reference, options: BuildOptions) 
     if not report.passed:
         raise GateFailed(describe_failure(report, options.output))
     if options.verify:
-        verify.write_reports(report, work / REPORT_DIR)
+        # The report is read where the bundle will be, not in the folder that becomes it.
+        command = ["toolkit", "verify", str(options.output)]
+        command += ["--against", options.model] if options.model else []
+        named = replace(report, artifact=options.output.resolve().name, command=shlex.join(command))
+        verify.write_reports(named, work / REPORT_DIR)
     return report
 
 

@@ -16,6 +16,7 @@ __all__ = [
     "Skipped",
     "TextInfo",
     "VariantReport",
+    "quote",
     "shorten",
 ]
 
@@ -23,6 +24,9 @@ ReportFormat = Literal["json", "markdown", "html", "junit", "sarif", "github"]
 
 SWITCHED_OFF: Final = "switched off by the policy"
 """Reason of a gate that was skipped by the user's choice."""
+
+_EMPTY: Final = "(the empty text)"
+_WHITE_SPACE: Final = "(white space: "
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,8 +148,9 @@ class Report:
         corpus: Texts, in the order of every `VariantReport.cosines`.
         skipped: Gates of the bundle that were not evaluated.
         remarks: Further restrictions of the verification, one sentence each.
-        environment: Versions, processor, system; no host name.
+        environment: Date, commit, versions, processor, system; no host name.
         seconds: Duration of the verification.
+        command: Command line that repeats the verification; empty if it is not known.
     """
 
     artifact: str
@@ -159,6 +164,7 @@ class Report:
     remarks: tuple[str, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
     seconds: float = 0.0
+    command: str = ""
 
     @property
     def passed(self) -> bool:
@@ -191,11 +197,21 @@ class Report:
 def shorten(text: str, limit: int = 72) -> str:
     """`text` on one line of at most `limit` characters, with what cannot be seen escaped."""
     if not text:
-        return "(the empty text)"
+        return _EMPTY
     seen = visible(text)
     if not seen.strip():
-        return f"(white space: {text!r})"
+        return f"{_WHITE_SPACE}{text!r})"
     return seen if len(seen) <= limit else f"{seen[: limit - 1]}\N{HORIZONTAL ELLIPSIS}"
+
+
+def quote(shortened: str) -> str:
+    """What `shorten` gives, in quotation marks, unless it describes a text that cannot be seen."""
+    described = shortened == _EMPTY or shortened.startswith(_WHITE_SPACE)
+    return (
+        shortened
+        if described
+        else f"\N{LEFT DOUBLE QUOTATION MARK}{shortened}\N{RIGHT DOUBLE QUOTATION MARK}"
+    )
 
 
 def _sentences(skipped: Iterable[Skipped]) -> Iterator[str]:

@@ -1,8 +1,9 @@
 """`toolkit verify`."""
 
 import json
+import shlex
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -66,6 +67,20 @@ class ReferenceOptions:
     threads: Annotated[
         int | None, typer.Option("--threads", min=1, help="Default: all that are allowed.")
     ] = None
+
+    def command_line(self, bundle: Path, variants: list[str] | None) -> str:
+        """The command that repeats a verification with these options."""
+        words = ["toolkit", "verify", str(bundle)]
+        for option, value in (
+            ("--variants", ",".join(variants) if variants else None),
+            ("--against", self.against),
+            ("--policy", self.policy),
+            ("--sts", self.sts),
+            ("--corpus", self.corpus),
+            ("--threads", self.threads),
+        ):
+            words += [] if value is None else [option, str(value)]
+        return shlex.join(words)
 
     def verify(self, bundle: Path, variants: list[str] | None) -> "Report":
         """Verify a bundle, or a directory of another tool's.
@@ -140,7 +155,8 @@ def command(
       toolkit verify path/to/dir --variant onnx/model_qint8_avx512_vnni.onnx
     """
     reports.check(bundle)
-    report = reference.verify(bundle, variants)
+    command_line = reference.command_line(bundle, variants)
+    report = replace(reference.verify(bundle, variants), command=command_line)
     reports.write(report)
     from minilm.cli.console import logging_on, print_json
     from minilm.verify import render_report

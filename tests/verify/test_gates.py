@@ -96,7 +96,7 @@ def test_finite(subject: FakeCandidate, value: float) -> None:
         gates, _ = run(subject)
     assert not gates["finite"].passed
     assert gates["finite"].figure == 1
-    assert gates["finite"].worst == "a tree [made up, 4 tokens]"
+    assert gates["finite"].worst == "“a tree” (made up, 4 tokens)"
     assert not gates["cosine-min"].passed
     assert gates["cosine-min"].figure == -1
 
@@ -109,7 +109,7 @@ def test_finite_in_the_graph_alone(subject: FakeCandidate) -> None:
     subject.change_padded = change
     gates, _ = run(subject)
     assert gates["finite"].figure == 2
-    assert "2 tokens]" in gates["finite"].worst
+    assert "2 tokens)" in gates["finite"].worst
 
 
 def test_unit_length(subject: FakeCandidate) -> None:
@@ -144,7 +144,7 @@ def test_one_bad_text_fails_the_minimum_and_is_named(subject: FakeCandidate) -> 
     subject.change = broken(0.9, lambda text: text == "a tree")
     gates, _ = run(subject)
     assert not gates["cosine-min"].passed
-    assert gates["cosine-min"].worst == "a tree [made up, 4 tokens]"
+    assert gates["cosine-min"].worst == "“a tree” (made up, 4 tokens)"
     assert not gates["cosine-mean"].passed
 
 
@@ -225,7 +225,7 @@ def test_a_second_run_that_differs(subject: FakeCandidate) -> None:
     found.clear()
     gates, _ = run(subject)
     assert gates["repeat"].figure == pytest.approx(0.1, rel=1e-4)
-    assert gates["repeat"].worst == "a tree [made up, 4 tokens]"
+    assert gates["repeat"].worst == "“a tree” (made up, 4 tokens)"
 
 
 def test_a_second_run_of_the_graph_that_differs(subject: FakeCandidate) -> None:

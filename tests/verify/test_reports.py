@@ -16,8 +16,6 @@ from minilm.verify import (
     Report,
     ReportFormat,
     Skipped,
-    TextInfo,
-    VariantReport,
     check_writable,
     render_report,
     write_reports,
@@ -27,46 +25,9 @@ from minilm.verify.gates.base import result_of
 from minilm.verify.reports.files import ReportPathError
 from minilm.verify.reports.formatting import format_figure, format_size, format_threshold
 from minilm.verify.reports.json import schema
-from minilm.verify.results import SWITCHED_OFF, shorten
+from minilm.verify.results import shorten
 
-NASTY = "<script>alert('x')</script> | `a` \u0000 \u202e @all ]]> & \"quoted\""
-
-
-def make(*, figure: float = 0.98, worst: str = NASTY, limit: float = 0.99) -> Report:
-    gates = (
-        result_of(GATES["finite"], Measurement(figure=0), 0),
-        result_of(
-            GATES["cosine-min"],
-            Measurement(figure=figure, worst=shorten(worst), detail="seen"),
-            limit,
-        ),
-    )
-    corpus = tuple(
-        TextInfo(text=shorten(text), category="word", tokens=n)
-        for n, text in enumerate(["", "a tree", worst, "שלום"], start=2)
-    )
-    variant = VariantReport(
-        name="cpu/int8",
-        gates=gates,
-        cosines=(1.0, 0.999, max(-1.0, figure), 0.9999),
-        size_bytes=23_500_000,
-        operators={"MatMul": 12, "com.microsoft.Gelu": 6},
-        runs_on="on <this> machine",
-        skipped=(Skipped(gate="top10", reason=SWITCHED_OFF),),
-        seconds=1.25,
-    )
-    return Report(
-        artifact="all-MiniLM-L6-v2",
-        model="sentence-transformers/all-MiniLM-L6-v2",
-        reference="PyTorch",
-        policy="built-in",
-        gates=(result_of(GATES["integrity"], Measurement(figure=0), 0),),
-        variants=(variant,),
-        corpus=corpus,
-        skipped=(Skipped(gate="golden", reason="left out"),),
-        environment={"system": "Linux", "processor": "A & B"},
-        seconds=2.5,
-    )
+from tests.support.sample_report import make
 
 
 @pytest.mark.parametrize("figure", [0.98, 0.995, float("nan")])
@@ -118,7 +79,12 @@ def test_html_is_one_page_without_scripts_or_requests() -> None:
     tags = {tag for tag, _ in page.seen}
     assert not tags & {"script", "img", "iframe", "object", "form"}
     links = [value for _, a in page.seen for key, value in a.items() if key in ("href", "src")]
-    assert links == ["data:,"]
+    inner = [link[1:] for link in links if link is not None and link.startswith("#")]
+    assert [link for link in links if link is not None and not link.startswith("#")] == ["data:,"]
+    named = [attributes["id"] for _, attributes in page.seen if "id" in attributes]
+    assert len(named) == len(set(named))
+    assert set(inner) <= set(named)
+    assert "cpu-int8-cosine-min" in inner
     assert "url(" not in text
     assert "@import" not in text
     policy = next(a["content"] for _, a in page.seen if a.get("http-equiv"))
@@ -138,9 +104,9 @@ def test_html_says_the_verdict_first_and_every_plot_in_words() -> None:
     assert len(plots) == 2
     assert {plot["aria-labelledby"] for plot in plots} == titles
     assert all(plot["role"] == "img" for plot in plots)
-    assert "4 texts, mean cosine" in words
+    assert "cpu/int8: 4 texts, mean cosine" in words
     assert "of 2 to 5 tokens; the furthest has 4 tokens and cosine 0.98" in words
-    assert "Worst ten texts" in words
+    assert "Worst texts" in words
     assert "com.microsoft.Gelu 6" in words
     assert "A & B" in words
 
@@ -163,20 +129,33 @@ def test_junit_has_a_case_per_gate() -> None:
     assert failure.attrib["message"] == "cosine-min is 0.98, asked for at least 0.99"
     assert failure.text is not None
     assert "worst: <script>" in failure.text
+    figures = {
+        case.attrib["name"]: {p.attrib["name"]: p.attrib["value"] for p in case.iter("property")}
+        for case in root.iter("testcase")
+    }
+    assert figures["finite"] == {"figure": "0.0", "comparison": "==", "threshold": "0.0"}
+    assert figures["cosine-min"]["threshold"] == "0.99"
+    assert figures["cosine-min"]["share of the allowed error"] == "2"
 
 
 def test_markdown_says_what_failed_and_what_to_do() -> None:
     text = render_report(make(), "markdown")
-    assert text.startswith("## all-MiniLM-L6-v2: FAILED 1 of 3 gates\n")
-    assert "**cpu/int8: cosine-min** is 0.98, asked for at least 0.99" in text
+    assert text.startswith("## ❌ all-MiniLM-L6-v2: FAILED 1 of 3 gates\n")
+    assert "- ❌ **cpu/int8: cosine-min** is 0.98, asked for at least 0.99" in text
     assert "Advice: see the text" in text
     assert "<script>" not in text
     assert "@all" not in text
     assert "- bundle: gate golden: left out" in text
     rows = [line for line in text.splitlines() if line.startswith("| cpu/int8 | ")]
-    assert rows[0].count("|") == 8
+    assert rows == [
+        "| cpu/int8 | ❌ **failed** | 0.980000 (≥ 0.99) | 200 % | 0.994725 | 1 of 2 | 23.5 MB |"
+    ]
+    assert "| cosine-min | ❌ **failed** 0.98 (≥ 0.99) |" in text
+    assert "| finite | ✅ 0 (= 0) |" in text
+    assert "| top10 | left out |" in text
+    assert "\nTo repeat: toolkit verify it\n" in text
     assert render_report(make(figure=0.995), "markdown").startswith(
-        "## all-MiniLM-L6-v2: passed all 3 gates"
+        "## ✅ all-MiniLM-L6-v2: passed all 3 gates"
     )
 
 
@@ -426,11 +405,3 @@ def test_nothing_was_judged() -> None:
     assert "::error " in render_report(report, "github")
     assert json.loads(render_report(report, "sarif"))["runs"][0]["results"]
     validate(json.loads(render_report(report, "json")), schema())
-
-
-def test_every_variant_has_its_histogram_at_the_top() -> None:
-    page = render_report(make(), "html")
-    top, _, below = page.partition("<h2>Bundle</h2>")
-    assert top.count('<svg viewBox="0 0 360 190" role="img" aria-labelledby="histogram-') == 1
-    assert "Histogram of the distance to the original for cpu/int8: 4 texts" in top
-    assert 'aria-labelledby="scatter-cpu-int8"' in below

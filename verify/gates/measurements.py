@@ -21,7 +21,7 @@ from minilm.verify.reference.base import Embeds, Vectors
 from minilm.verify.reference.baseline import Baseline
 from minilm.verify.reference.corpus import Sample, text_of_length
 from minilm.verify.reference.sts_pairs import Similarities, StsBaseline, pair_similarities
-from minilm.verify.results import shorten
+from minilm.verify.results import quote, shorten
 from minilm.verify.tokenizer import TokenizedCorpus
 
 __all__ = [
@@ -107,7 +107,7 @@ class VariantMeasurements:
     def text_name(self, place: int) -> str:
         """Name a text of the corpus in a report."""
         sample, tokens = self.samples[place], self.tokens.lengths[place]
-        return f"{shorten(sample.text)} [{sample.category}, {tokens} tokens]"
+        return f"{quote(shorten(sample.text))} ({sample.category}, {tokens} tokens)"
 
 
 def lowest(

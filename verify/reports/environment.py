@@ -1,6 +1,10 @@
-"""What a report says of the machine: versions, processor, system; no host name, no path."""
+"""What a report says of its run: date, commit, versions, processor; no host name, no path."""
 
+import os
 import platform
+import shutil
+import subprocess
+from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Final
@@ -23,9 +27,12 @@ _DISTRIBUTIONS: Final = (
 
 
 def describe_environment() -> dict[str, str]:
-    """Name to value, in a fixed order."""
+    """Name to value, in a fixed order; the commit, if there is one, is the working directory's."""
     machine = detect_host(providers=False)
+    commit = _commit()
     found = {
+        "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        **({"commit": commit} if commit else {}),
         "system": f"{machine.system} {machine.arch}",
         "processor": _processor(),
         "instruction sets": " ".join(machine.instruction_sets),
@@ -38,6 +45,22 @@ def describe_environment() -> dict[str, str]:
         except PackageNotFoundError:
             continue
     return found
+
+
+def _commit() -> str:
+    """The commit that a CI says it runs, or that of the working directory; else empty."""
+    for name in ("GITHUB_SHA", "CI_COMMIT_SHA"):
+        if os.environ.get(name):
+            return os.environ[name]
+    git = shutil.which("git")
+    if git is None:
+        return ""
+    command = [git, "rev-parse", "--verify", "--quiet", "HEAD"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=5, check=False)  # noqa: S603 - constant
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return done.stdout.strip() if done.returncode == 0 else ""
 
 
 def _processor() -> str:

@@ -8,15 +8,19 @@ from typing import Any, Final
 
 from minilm.verify.results import Report, VariantReport
 
-__all__ = ["FORMAT", "render", "schema"]
+__all__ = ["FORMAT", "SCHEMA_ID", "render", "schema"]
 
 FORMAT: Final = 1
 """Of `report.json`; `report.schema.json` describes it."""
+
+SCHEMA_ID: Final = f"urn:minilm-toolkit:report:{FORMAT}"
+"""`$id` of `report.schema.json`, which a report names as its `$schema`."""
 
 
 def render(report: Report) -> str:
     """The whole report; a figure that is not finite becomes null."""
     data: dict[str, Any] = {
+        "$schema": SCHEMA_ID,
         "format": FORMAT,
         "passed": report.passed,
         "artifact": report.artifact,
@@ -28,6 +32,7 @@ def render(report: Report) -> str:
         "corpus": [asdict(info) for info in report.corpus],
         "notes": report.notes,
         "environment": report.environment,
+        "command": report.command,
         "seconds": report.seconds,
     }
     return json.dumps(_plain(data), indent=1, ensure_ascii=True, allow_nan=False) + "\n"

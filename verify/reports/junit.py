@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from xml.etree import ElementTree as ET
 
 from minilm.runtime.display import visible
-from minilm.verify.reports.formatting import format_failure
+from minilm.verify.reports.formatting import format_failure, share_used
 from minilm.verify.results import GateResult, Report
 
 __all__ = ["render"]
@@ -45,6 +45,7 @@ def _suite(
     )
     for gate in gates:
         case = ET.SubElement(suite, "testcase", classname=name, name=gate.name, time="0")
+        _properties(case, gate)
         if not gate.passed:
             message = f"{gate.name} is {format_failure(gate)}"
             failure = ET.SubElement(case, "failure", type="GateFailed", message=message)
@@ -53,3 +54,18 @@ def _suite(
     for place, note in enumerate(notes, start=1):
         case = ET.SubElement(suite, "testcase", classname=name, name=f"note-{place}", time="0")
         ET.SubElement(case, "skipped", message=visible(note))
+
+
+def _properties(case: ET.Element, gate: GateResult) -> None:
+    """Figure and threshold, which CI systems keep and draw over time."""
+    properties = ET.SubElement(case, "properties")
+    held = {
+        "figure": repr(gate.figure),
+        "comparison": gate.comparison,
+        "threshold": repr(gate.threshold),
+    }
+    share = share_used(gate)
+    if share is not None:
+        held["share of the allowed error"] = f"{share:.6g}"
+    for name, value in held.items():
+        ET.SubElement(properties, "property", name=name, value=value)

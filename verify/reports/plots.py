@@ -3,140 +3,204 @@
 import math
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 from minilm.runtime.display import html_text
 from minilm.verify.reports.formatting import format_figure
+from minilm.verify.reports.overview import lowest_allowed
+from minilm.verify.results import TextInfo, VariantReport, quote
 
-__all__ = ["histogram", "scatter"]
+__all__ = ["distributions", "scatter"]
 
-_WIDTH: Final = 360
-_HEIGHT: Final = 190
+_WIDTH: Final = 480
 _LEFT: Final = 44
-_RIGHT: Final = 8
-_TOP: Final = 14
+_RIGHT: Final = 12
 _BOTTOM: Final = 34
+_SCATTER_HEIGHT: Final = 220
+_ROW: Final = 62
+_BARS: Final = 38
+_NAME: Final = 15
+_BINS: Final = 60
+_NAMED_DOTS: Final = 5
 _FLOOR: Final = 1e-9
 """Distances under it are drawn at it: float32 vectors tell no more."""
 
 
-def histogram(cosines: Sequence[float], threshold: float | None, name: str) -> str:
-    """How many texts stand how far from the original.
+@dataclass(frozen=True)
+class _Axis:
+    """A logarithmic axis of distances, over whole powers of ten."""
+
+    low: int
+    high: int
+    start: float
+    length: float
+
+    @classmethod
+    def over(cls, values: Sequence[float], start: float, length: float) -> "_Axis":
+        """The axis that just holds `values`."""
+        logs = [math.log10(max(value, _FLOOR)) for value in values]
+        low = math.floor(min(logs, default=-9.0))
+        return cls(low, max(low + 1, math.ceil(max(logs, default=0.0))), start, length)
+
+    def at(self, distance: float) -> float:
+        """Where a distance is drawn."""
+        power = math.log10(max(distance, _FLOOR))
+        return self.start + (power - self.low) / (self.high - self.low) * self.length
+
+    def powers(self) -> list[int]:
+        """Powers of ten that get a label."""
+        return [*range(self.high, self.low - 1, -max(1, (self.high - self.low) // 5))]
+
+
+def distributions(variants: Sequence[VariantReport]) -> str:
+    """How many texts stand how far from the original: a row a variant, one axis for all.
 
     Args:
-        cosines: to the original.
-        threshold: lowest cosine that passes, drawn as a line; None for none.
-        name: of the variant, for the identifiers and the text.
+        variants: Variants with cosines, in the order of their rows.
     """
-    edges = np.arange(-27, 2) / 3
-    places = np.clip(np.log10(np.maximum(_distances(cosines), _FLOOR)), edges[0], edges[-1] - 1e-9)
-    counts, _ = np.histogram(places, edges)
-    top = max(1, int(counts.max()))
-    step = _inner() / (len(edges) - 1)
-    bars = [
-        f'<rect x="{_LEFT + i * step + 0.5:.1f}" y="{_y(count / top):.1f}" '
-        f'width="{step - 1:.1f}" height="{count / top * _tall():.1f}" class="bar"/>'
-        for i, count in enumerate(counts)
-        if count
+    held = [_distances(variant.cosines) for variant in variants]
+    limits = [lowest_allowed(variant) for variant in variants]
+    lines = [1 - limit for limit in limits if limit is not None and limit < 1]
+    inner = _WIDTH - 2 * _RIGHT
+    axis = _Axis.over([*(float(d) for row in held for d in row), *lines], _RIGHT, inner)
+    edges = np.linspace(axis.low, axis.high, _BINS + 1)
+    counts = [np.histogram(np.log10(np.maximum(row, _FLOOR)), edges)[0] for row in held]
+    # What stands on the floor is one high bar, and is cut: it would flatten all others.
+    top = max(1, *(int(row[1:].max()) for row in counts))
+    height = _ROW * len(variants) + _BOTTOM
+    grid = [
+        f'<path d="M{axis.at(10.0**power):.1f} 0V{height - _BOTTOM}" class="grid"/>'
+        f'<text x="{axis.at(10.0**power):.1f}" y="{height - _BOTTOM + 14}" '
+        f'class="tick {_aligned(axis, power)}">1e{power}</text>'
+        for power in axis.powers()
     ]
-    axis = _across(bottom=edges[0], top=edges[-1])
-    scale = [_tick_y(0, "0"), _tick_y(1, str(top))]
-    said = (
-        f"Histogram of the distance to the original for {name}: {len(cosines)} texts, "
-        f"mean cosine {format_figure(float(np.mean(cosines)))}, "
-        f"lowest {format_figure(float(np.min(cosines)))}."
+    rows = [
+        _row(variant, axis, bins / top, (place + 1) * _ROW)
+        for place, (variant, bins) in enumerate(zip(variants, counts, strict=True))
+    ]
+    label = _label("1 - cosine to the original (log scale); further right is worse", height)
+    said = "Distance to the original, texts of every variant on one axis. " + " ".join(
+        f"{each.name}: {len(each.cosines)} texts, mean cosine {format_figure(each.parity.mean)}, "
+        f"lowest {format_figure(each.parity.minimum)}."
+        for each in variants
     )
-    line = [] if threshold is None else [_line(threshold, edges[0], edges[-1])]
-    parts = [*scale, *axis, *bars, *line, _label("1 - cosine (log scale); texts")]
-    return _svg(parts, said, f"histogram-{name}")
+    return _svg([*grid, *rows, label], said, "distributions", height)
 
 
-def scatter(
-    cosines: Sequence[float], tokens: Sequence[int], threshold: float | None, name: str
-) -> str:
-    """Distance to the original by length of the text.
+def scatter(variant: VariantReport, corpus: Sequence[TextInfo]) -> str:
+    """Distance to the original by length of the text; the worst five name their texts.
 
     Args:
-        cosines: to the original.
-        tokens: of the same texts.
-        threshold: lowest cosine that passes, drawn as a line; None for none.
-        name: of the variant, for the identifiers and the text.
+        variant: A variant with cosines.
+        corpus: Texts of the same order.
     """
-    low, high = math.log10(_FLOOR), 1 / 3
-    longest = max(2, *tokens)
-    points = []
-    for distance, count in zip(_distances(cosines), tokens, strict=True):
-        x = _LEFT + math.log(max(1, count)) / math.log(longest) * _inner()
-        share = (math.log10(max(distance, _FLOOR)) - low) / (high - low)
-        points.append(f'<circle cx="{x:.1f}" cy="{_y(share):.1f}" r="2" class="dot"/>')
-    ticks = [1, 4, 16, 64, 256, 1024]
-    across = [
-        f'<text x="{_LEFT + math.log(t) / math.log(longest) * _inner():.1f}" '
-        f'y="{_HEIGHT - _BOTTOM + 13}" class="tick mid">{t}</text>'
-        for t in ticks
+    distances = _distances(variant.cosines)
+    limit = lowest_allowed(variant)
+    lines = [] if limit is None or limit >= 1 else [1 - limit]
+    tall = _SCATTER_HEIGHT - _BOTTOM - 10
+    up = _Axis.over([*map(float, distances), *lines], _SCATTER_HEIGHT - _BOTTOM, -tall)
+    longest = max(2, *(info.tokens for info in corpus))
+    inner = _WIDTH - _LEFT - _RIGHT
+
+    def across(tokens: int) -> float:
+        return _LEFT + math.log(max(1, tokens)) / math.log(longest) * inner
+
+    marks = [_tick_y(up.at(10.0**power), f"1e{power}") for power in up.powers()]
+    below = _SCATTER_HEIGHT - _BOTTOM + 14
+    marks += [
+        f'<text x="{across(t):.1f}" y="{below}" class="tick mid">{t}</text>'
+        for t in (1, 4, 16, 64, 256, 1024)
         if t <= longest
     ]
-    up = [_tick_y((power - low) / (high - low), f"1e{power}") for power in range(-9, 1, 3)]
-    line = []
-    if threshold is not None and threshold < 1:
-        y = _y((math.log10(1 - threshold) - low) / (high - low))
-        line = [f'<path d="M{_LEFT} {y:.1f}H{_WIDTH - _RIGHT}" class="limit"/>']
-    worst = int(np.argmin(cosines))
+    spots = [
+        f"{across(info.tokens):.0f} {up.at(distance):.0f}"
+        for info, distance in zip(corpus, distances, strict=True)
+    ]
+    dots = f'<path d="{"".join(f"M{spot}h0" for spot in dict.fromkeys(spots))}" class="dots"/>'
+    marks += [
+        f'<path d="M{_LEFT} {up.at(line):.1f}H{_WIDTH - _RIGHT}" class="limit"/>' for line in lines
+    ]
+    order = np.argsort(-distances, kind="stable")[:_NAMED_DOTS]
+    named = [_named_dot(spots[i], corpus[i], variant.cosines[i]) for i in order]
+    worst = int(order[0])
     said = (
-        f"Distance to the original against length for {name}: texts of {min(tokens)} to "
-        f"{max(tokens)} tokens; the furthest has {tokens[worst]} tokens and cosine "
-        f"{format_figure(float(cosines[worst]))}."
+        f"Distance to the original against length for {variant.name}: texts of "
+        f"{min(info.tokens for info in corpus)} to {max(info.tokens for info in corpus)} tokens; "
+        f"the furthest has {corpus[worst].tokens} tokens and cosine "
+        f"{format_figure(float(variant.cosines[worst]))}."
     )
-    label = _label("tokens (log scale); up: 1 - cosine")
-    return _svg([*up, *across, *points, *line, label], said, f"scatter-{name}")
+    label = _label("tokens (log scale); up: 1 - cosine (log scale)", _SCATTER_HEIGHT)
+    return _svg([*marks, dots, *named, label], said, f"scatter-{variant.name}", _SCATTER_HEIGHT)
+
+
+def _row(
+    variant: VariantReport,
+    axis: _Axis,
+    bins: "np.ndarray[tuple[int], np.dtype[np.float64]]",
+    y: int,
+) -> str:
+    step = axis.length / len(bins)
+    bars = "".join(
+        f"M{axis.start + (i + 0.5) * step:.1f} {y}v-{max(0.04, min(1.0, share)) * _BARS:.1f}"
+        for i, share in enumerate(bins)
+        if share
+    )
+    parts = [
+        f'<path d="M{axis.start} {y}H{axis.start + axis.length}" class="grid"/>',
+        f'<path d="{bars}" class="bar" stroke-width="{step - 1:.1f}"/>',
+    ]
+    name = html_text(_clipped(variant.name))
+    parts.append(f'<text x="{axis.start}" y="{y - _ROW + _NAME}" class="name">{name}</text>')
+    limit = lowest_allowed(variant)
+    if limit is not None and limit < 1:
+        x = axis.at(1 - limit)
+        text = f"gate {format_figure(limit)}"
+        anchored = f'x="{x - 4:.1f}" class="gate end"'
+        parts += [
+            f'<path d="M{x:.1f} {y - _ROW + 4}V{y}" class="limit"/>',
+            f'<text y="{y - _ROW + _NAME}" {anchored}>{text}</text>',
+        ]
+    return "".join(parts)
+
+
+def _named_dot(spot: str, info: TextInfo, cosine: float) -> str:
+    x, y = spot.split()
+    where = f"{info.category}, {info.tokens} tokens"
+    said = f"{format_figure(float(cosine))}: {quote(info.text)} ({where})"
+    return (
+        f'<circle cx="{x}" cy="{y}" r="4" class="worst"><title>{html_text(said)}</title></circle>'
+    )
 
 
 def _distances(cosines: Sequence[float]) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-    return np.maximum(0.0, 1.0 - np.asarray(cosines, dtype=np.float64))
+    found = 1.0 - np.asarray(cosines, dtype=np.float64)
+    return np.maximum(0.0, np.nan_to_num(found, nan=2.0))
 
 
-def _inner() -> float:
-    return _WIDTH - _LEFT - _RIGHT
+def _aligned(axis: _Axis, power: int) -> str:
+    return "end" if power == axis.high else "" if power == axis.low else "mid"
 
 
-def _tall() -> float:
-    return _HEIGHT - _TOP - _BOTTOM
-
-
-def _y(share: float) -> float:
-    return _HEIGHT - _BOTTOM - share * _tall()
-
-
-def _across(*, bottom: float, top: float) -> list[str]:
-    return [
-        f'<text x="{_LEFT + (power - bottom) / (top - bottom) * _inner():.1f}" '
-        f'y="{_HEIGHT - _BOTTOM + 13}" class="tick mid">1e{power}</text>'
-        for power in range(-9, 1, 3)
-    ]
-
-
-def _tick_y(share: float, text: str) -> str:
+def _tick_y(y: float, text: str) -> str:
     return (
-        f'<path d="M{_LEFT} {_y(share):.1f}H{_WIDTH - _RIGHT}" class="grid"/>'
-        f'<text x="{_LEFT - 4}" y="{_y(share) + 4:.1f}" class="tick end">{text}</text>'
+        f'<path d="M{_LEFT} {y:.1f}H{_WIDTH - _RIGHT}" class="grid"/>'
+        f'<text x="{_LEFT - 4}" y="{y + 4:.1f}" class="tick end">{text}</text>'
     )
 
 
-def _line(threshold: float, bottom: float, top: float) -> str:
-    if threshold >= 1:
-        return ""
-    x = _LEFT + (math.log10(1 - threshold) - bottom) / (top - bottom) * _inner()
-    return f'<path d="M{x:.1f} {_TOP}V{_HEIGHT - _BOTTOM}" class="limit"/>'
+def _clipped(name: str, limit: int = 40) -> str:
+    return name if len(name) <= limit else f"…{name[1 - limit :]}"
 
 
-def _label(text: str) -> str:
-    return f'<text x="{_WIDTH / 2}" y="{_HEIGHT - 5}" class="tick mid">{text}</text>'
+def _label(text: str, height: int) -> str:
+    return f'<text x="{_WIDTH / 2}" y="{height - 5}" class="tick mid">{text}</text>'
 
 
-def _svg(parts: Sequence[str], said: str, identifier: str) -> str:
+def _svg(parts: Sequence[str], said: str, identifier: str, height: int) -> str:
     safe = re.sub(r"[^\w.-]", "-", identifier)
     return (
-        f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-labelledby="{safe}">'
+        f'<svg viewBox="0 0 {_WIDTH} {height}" role="img" aria-labelledby="{safe}">'
         f'<title id="{safe}">{html_text(said)}</title>{"".join(parts)}</svg>'
     )
