@@ -107,6 +107,14 @@ class EncoderOptions:
             help="Directory that `toolkit build` wrote, or the name of an installed bundle.",
         ),
     ] = DEFAULT_BUNDLE
+    variant: Annotated[
+        str | None,
+        typer.Option(
+            "--variant",
+            metavar="NAME",
+            help=f"Target and precision in one: {', '.join(VARIANTS)}.",
+        ),
+    ] = None
     target: Annotated[
         Target | None,
         typer.Option("--target", help="Default: the fastest that this machine runs."),
@@ -137,9 +145,12 @@ class EncoderOptions:
         """Load the encoder.
 
         Raises:
-            UsageError: `target` has no variant of `precision`.
+            UsageError: `target` has no variant of `precision`, or `variant` is unknown or given
+                beside them.
             ToolkitError: as `minilm.runtime.load`.
         """
+        if self.variant is not None:
+            self._check_variant(self.variant)
         known = [
             name
             for name in VARIANTS
@@ -155,12 +166,24 @@ class EncoderOptions:
 
         return load(
             located(self.bundle),
+            variant=self.variant,
             target=self.target,
             precision=self.precision,
             threads=self.threads,
             verify=self.verify,
             on_long=self.on_long,
         )
+
+    def _check_variant(self, name: str) -> None:
+        if name not in VARIANTS:
+            raise UsageError(
+                f"no variant {name!r}; known: {', '.join(VARIANTS)}", option="--variant"
+            )
+        if self.target is not None or self.precision is not None:
+            raise UsageError(
+                f"{name} says target and precision: give it, or --target and --precision",
+                option="--variant",
+            )
 
 
 def flattened(function: Callable[..., None]) -> Callable[..., None]:

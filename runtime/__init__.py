@@ -14,18 +14,20 @@ from typing import TYPE_CHECKING, Final
 from minilm.runtime import errors
 
 if TYPE_CHECKING:
+    from minilm.runtime.comparison import SearchHit
     from minilm.runtime.encoder import Encoder, TruncationWarning
     from minilm.runtime.execution.request import EncodeReport
     from minilm.runtime.loading import load
     from minilm.runtime.text.windows import Chunk
 
-__all__ = ["Chunk", "EncodeReport", "Encoder", "TruncationWarning", "errors", "load"]
+__all__ = ["Chunk", "EncodeReport", "Encoder", "SearchHit", "TruncationWarning", "errors", "load"]
 
 # Imported when first asked for: the command line reads errors and manifests without NumPy.
 _HOMES: Final = {
     "Chunk": "text.windows",
     "EncodeReport": "execution.request",
     "Encoder": "encoder",
+    "SearchHit": "comparison",
     "TruncationWarning": "encoder",
     "load": "loading",
 }

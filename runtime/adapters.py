@@ -32,6 +32,8 @@ class FrameworkAdapters(ABC):
         options: Arguments of `load` that gave the encoder.
     """
 
+    __slots__ = ()
+
     manifest: Manifest
     options: LoadOptions
 
@@ -95,9 +97,21 @@ class FrameworkAdapters(ABC):
 
         return await to_thread(self.embed_query, text)
 
-    def __call__(self, input: Iterable[str]) -> list[Vectors]:  # noqa: A002 - Chroma's name
-        """Chroma's name for `encode`: a list of arrays."""
-        return list(self.encode([input] if isinstance(input, str) else input))
+    @overload
+    def __call__(self, input: str) -> list[float]: ...  # type: ignore[overload-overlap]  # a str is no list of texts here
+
+    @overload
+    def __call__(self, input: Iterable[str]) -> list[Vectors]: ...
+
+    def __call__(
+        self,
+        input: str | Iterable[str],  # noqa: A002 - Chroma's name
+    ) -> list[float] | list[Vectors]:
+        """Chroma's name for `encode`: a list of arrays; of one str what `embed_query` gives.
+
+        LangChain's stores call an object with one text if it is not an instance of their class.
+        """
+        return self.embed_query(input) if isinstance(input, str) else list(self.encode(input))
 
     @staticmethod
     def name() -> str:

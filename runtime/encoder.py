@@ -2,22 +2,23 @@
 
 import threading
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from types import TracebackType
-from typing import Any, Final, Self, SupportsIndex
+from typing import Any, Final, Literal, Self, SupportsIndex, Unpack, overload
 
-import numpy as np
 from minilm.runtime.adapters import FrameworkAdapters
 from minilm.runtime.backends.batch import Vectors
+from minilm.runtime.comparison import VectorComparison
+from minilm.runtime.errors import BackendUnavailable
 from minilm.runtime.execution.executor import BatchExecutor
 from minilm.runtime.execution.request import EncodeOptions, EncodeReport, EncodeRequest
 from minilm.runtime.manifest import Manifest
-from minilm.runtime.options import LoadOptions
+from minilm.runtime.options import EncodeChoices, LoadOptions
 from minilm.runtime.progress import Progress
 from minilm.runtime.prompts import PromptedEncoding
 from minilm.runtime.text.inputs import check_stream, check_text, next_block, validate_texts
-from minilm.runtime.text.windows import Chunk, window_spans
+from minilm.runtime.tokens import TokenAccess
 from minilm.runtime.validation import OnLong, check_on_long, check_positive
 
 __all__ = ["Encoder", "TruncationWarning"]
@@ -30,7 +31,7 @@ class TruncationWarning(UserWarning):
     """A text was truncated, and `on_long` was not given."""
 
 
-class Encoder(FrameworkAdapters, PromptedEncoding):
+class Encoder(FrameworkAdapters, PromptedEncoding, TokenAccess, VectorComparison):
     """Embeds texts with one variant of a bundle; `minilm.runtime.load` makes it.
 
     May be used from several threads at once. Pickles as its path and options, and is loaded again
@@ -44,6 +45,18 @@ class Encoder(FrameworkAdapters, PromptedEncoding):
         options: Arguments of `load` that gave this encoder.
     """
 
+    # An attribute that does not exist cannot be set: a misspelt setting would be ignored.
+    __slots__ = (
+        "__weakref__",
+        "_executor",
+        "_reports",
+        "_truncation_told",
+        "manifest",
+        "options",
+        "variant",
+        "why",
+    )
+
     def __init__(
         self, *, executor: BatchExecutor, manifest: Manifest, why: str, options: LoadOptions
     ) -> None:
@@ -51,10 +64,29 @@ class Encoder(FrameworkAdapters, PromptedEncoding):
         self.variant = executor.variant
         self.why = why
         self.options = options
+        self._prompts: Mapping[str, str] | None = None
         self._executor = executor
         self._reports = threading.local()
         # Taken by the call that warns of truncation, and never released: one warning an encoder.
         self._truncation_told = threading.Lock()
+
+    @overload
+    def encode(
+        self,
+        texts: str | Iterable[str],
+        *,
+        convert_to_tensor: Literal[True],
+        **options: Unpack[EncodeChoices],
+    ) -> Any: ...
+
+    @overload
+    def encode(
+        self,
+        texts: str | Iterable[str],
+        *,
+        convert_to_tensor: Literal[False] = False,
+        **options: Unpack[EncodeChoices],
+    ) -> Vectors: ...
 
     def encode(  # noqa: PLR0913 - each is a choice of the caller's
         self,
@@ -66,7 +98,8 @@ class Encoder(FrameworkAdapters, PromptedEncoding):
         on_long: OnLong | None = None,
         prompt: str | None = None,
         prompt_name: str | None = None,
-    ) -> Vectors:
+        convert_to_tensor: bool = False,
+    ) -> Any:
         """Embed one text or several.
 
         Args:
@@ -77,6 +110,7 @@ class Encoder(FrameworkAdapters, PromptedEncoding):
             on_long: as in `load`, for this call.
             prompt: put before each text.
             prompt_name: name in `prompts` of the prompt to put before each text.
+            convert_to_tensor: give a tensor of PyTorch, on the CPU, where PyTorch is installed.
 
         Returns:
             float32, (texts, dimension), unit length; for a str (dimension,).
@@ -86,7 +120,9 @@ class Encoder(FrameworkAdapters, PromptedEncoding):
             TextTooLong: with `on_long="error"`; names its position.
             UsageError: an argument has no such value, or a text has a lone surrogate.
             EncoderUnusable: closed, or carried over a fork that it does not survive.
+            BackendUnavailable: a tensor is wanted, and PyTorch is not installed.
         """
+        from_numpy = _tensor_maker() if convert_to_tensor else None
         size = None if batch_size is None else check_positive("batch_size", batch_size)
         chosen = self._chosen(on_long)
         if isinstance(texts, str):
@@ -100,7 +136,8 @@ class Encoder(FrameworkAdapters, PromptedEncoding):
         options = self._encode_options(chosen, normalize=normalize_embeddings, batch_size=size)
         request = EncodeRequest(texts=checked, options=options)
         vectors = self._finish(request, EncodeReport(), progress)
-        return vectors[0] if isinstance(texts, str) else vectors
+        found = vectors[0] if isinstance(texts, str) else vectors
+        return from_numpy(found) if from_numpy else found
 
     def iter_encode(  # noqa: PLR0913 - each is a choice of the caller's
         self,
@@ -140,57 +177,6 @@ class Encoder(FrameworkAdapters, PromptedEncoding):
         before = self._prompt(prompt, prompt_name)
         return self._blocks(iter(stream), batch_size, first, options, before)
 
-    def chunks(self, text: str) -> list[Chunk]:
-        """Windows over the whole of `text`, with their places in it and their vectors.
-
-        Raises:
-            TextTypeError: not a str.
-            UsageError: a lone surrogate in it.
-            EncoderUnusable: as `encode`.
-        """
-        check_text(text, "the text")
-        ids, spans = self._executor.ids_and_spans(text)
-        windows = window_spans(len(ids), self._max_content_tokens)
-        pieces = [
-            (int(spans[first, 0]), int(spans[last - 1, 1])) if last else (0, len(text))
-            for first, last in windows
-        ]
-        request = EncodeRequest(
-            texts=[text[a:b] for a, b in pieces],
-            options=self._encode_options("truncate", normalize=True),
-            ids=[ids[first:last] for first, last in windows],
-        )
-        vectors = self._executor.run(request).vectors()
-        self._reports.last = EncodeReport(texts=1, texts_windowed=int(len(windows) > 1))
-        return [
-            Chunk(text=text[a:b], start=a, end=b, tokens=last - first, vector=vector)
-            for (a, b), (first, last), vector in zip(pieces, windows, vectors, strict=True)
-        ]
-
-    def similarity(self, a: Any, b: Any) -> Vectors:
-        """Cosine of each of `a` with each of `b`.
-
-        Args:
-            a: texts (a str or an iterable of str), or vectors: an array, a list or a tensor, (n,
-                dimension) or (dimension,).
-            b: likewise.
-
-        Returns:
-            float32, (len(a), len(b)), from -1 to 1.
-
-        Raises:
-            UsageError: vectors of another dimension.
-            TextTypeError: neither texts nor vectors.
-        """
-        from minilm.runtime.vectors import unit_vectors
-
-        left, right = (
-            unit_vectors(name, value, self.dimension, self.encode)
-            for name, value in (("a", a), ("b", b))
-        )
-        cosines: Vectors = np.clip(left @ right.T, -1, 1)
-        return cosines
-
     @property
     def last_report(self) -> EncodeReport:
         """What the last call from this thread made of its texts."""
@@ -206,6 +192,15 @@ class Encoder(FrameworkAdapters, PromptedEncoding):
     def max_tokens(self) -> int:
         """Tokens of the longest text that is read whole, [CLS] and [SEP] included."""
         return self.manifest.model.max_tokens
+
+    @property
+    def max_seq_length(self) -> int:
+        """sentence-transformers' name for `max_tokens`, which belongs to the bundle: read-only."""
+        return self.max_tokens
+
+    def get_sentence_embedding_dimension(self) -> int:
+        """sentence-transformers' name for `dimension`."""
+        return self.dimension
 
     def close(self) -> None:
         """Release the graph; the encoder cannot be used afterwards."""
@@ -229,10 +224,6 @@ class Encoder(FrameworkAdapters, PromptedEncoding):
 
     def __repr__(self) -> str:
         return f"<Encoder {self.manifest.model.id} {self.variant.name}>"
-
-    @property
-    def _max_content_tokens(self) -> int:
-        return self.max_tokens - 2
 
     def _chosen(self, on_long: OnLong | None) -> OnLong | None:
         if on_long is not None:
@@ -285,3 +276,14 @@ class Encoder(FrameworkAdapters, PromptedEncoding):
             vectors = self._finish(request, report)
             report = self.last_report
             yield vectors
+
+
+def _tensor_maker() -> Callable[[Vectors], Any]:
+    """PyTorch's function from an array to a tensor that shares its memory."""
+    try:
+        from torch import from_numpy
+    except ImportError as error:
+        raise BackendUnavailable(
+            "convert_to_tensor needs PyTorch, which is not installed: pip install torch"
+        ) from error
+    return from_numpy

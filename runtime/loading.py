@@ -21,7 +21,7 @@ from minilm.runtime.hardware import host as hosts
 from minilm.runtime.hardware.cuda import PROVIDER
 from minilm.runtime.integrity import IntegrityLevel, missing_files, read_file
 from minilm.runtime.manifest import CONFIG_NAME, TOKENIZER_NAME, Manifest, read
-from minilm.runtime.options import LoadOptions
+from minilm.runtime.options import LoadOptions, split_variant
 from minilm.runtime.validation import OnLong
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ __all__ = ["load"]
 def load(  # noqa: PLR0913 - each is a choice of its own, and all have defaults
     path: str | Path,
     *,
+    variant: str | None = None,
     target: str | None = None,
     precision: str | None = None,
     provider: str | None = None,
@@ -48,6 +49,7 @@ def load(  # noqa: PLR0913 - each is a choice of its own, and all have defaults
     Args:
         path: directory of the bundle, or the name of an installed one: of its package
             ("all-minilm-l6-v2-int8") or of its model ("all-MiniLM-L6-v2").
+        variant: name of the variant to load, as "cpu/int8": its target and its precision in one.
         target: "cpu", "openvino", "cuda" or "native"; by default whatever is fastest here.
         precision: "fp32", "bf16", "fp16" or "int8"; by default whatever is fastest here.
         provider: ONNX Runtime provider to run on instead of the target's own, as
@@ -66,6 +68,8 @@ def load(  # noqa: PLR0913 - each is a choice of its own, and all have defaults
         BackendUnavailable: what was asked for cannot run here; says what to install.
         UsageError: an argument has no such value.
     """
+    if variant is not None:
+        target, precision = split_variant(variant, target=target, precision=precision)
     native_calls.register()
     # A child waits for ever to import what another thread was importing when it was forked.
     with native_calls:

@@ -1,13 +1,29 @@
-"""The arguments of `load`, as data: what pickles, Chroma and copies of an encoder are made from."""
+"""The arguments of `load`, as data: what pickles, Chroma and copies of an encoder are made from.
+
+And those of `encode`, as types.
+"""
 
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, SupportsIndex, TypedDict
 
+from minilm.runtime.artifact import VARIANTS
+from minilm.runtime.errors import UsageError
 from minilm.runtime.integrity import IntegrityLevel, check_level
 from minilm.runtime.validation import OnLong, check_on_long, check_positive
 
-__all__ = ["LoadOptions"]
+__all__ = ["EncodeChoices", "LoadOptions", "split_variant"]
+
+
+class EncodeChoices(TypedDict, total=False):
+    """The arguments of `encode` that do not change the type of its result."""
+
+    batch_size: SupportsIndex | None
+    show_progress_bar: bool
+    normalize_embeddings: bool
+    on_long: OnLong | None
+    prompt: str | None
+    prompt_name: str | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,3 +65,24 @@ class LoadOptions:
         return {
             field.name: getattr(self, field.name) for field in fields(self) if field.name != "path"
         }
+
+
+def split_variant(
+    variant: str, *, target: str | None = None, precision: str | None = None
+) -> tuple[str, str]:
+    """Target and precision of a variant asked for by name.
+
+    Args:
+        variant: Name of the variant, as "cpu/int8".
+        target: Target that was asked for beside it; None for none.
+        precision: Precision that was asked for beside it; None for none.
+
+    Raises:
+        UsageError: There is no such variant, or what was asked for beside it.
+    """
+    if variant not in VARIANTS:
+        raise UsageError(f"unknown variant {variant!r}: choose one of {', '.join(VARIANTS)}")
+    if target is not None or precision is not None:
+        raise UsageError(f"variant={variant!r} says target and precision: give it or those two")
+    target, precision = variant.split("/")
+    return target, precision

@@ -2,7 +2,6 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
-from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
@@ -75,8 +74,11 @@ class PromptedEncoding(ABC):
         options: Arguments of `load` that gave the encoder.
     """
 
+    __slots__ = ("_prompts",)
+
     manifest: Manifest
     options: LoadOptions
+    _prompts: Mapping[str, str] | None
 
     @abstractmethod
     def encode(
@@ -88,14 +90,16 @@ class PromptedEncoding(ABC):
     ) -> Vectors:
         """Embed one text or several: float32, (texts, dimension), or (dimension,) for a str."""
 
-    @cached_property
+    @property
     def prompts(self) -> Mapping[str, str]:
         """The model's prompts by name, read from the bundle when they are first wanted.
 
         Raises:
             InvalidArtifact: the file that holds them is missing from this copy, or was altered.
         """
-        return read_prompts(self.options.path, self.manifest, self.options.verify)
+        if self._prompts is None:
+            self._prompts = read_prompts(self.options.path, self.manifest, self.options.verify)
+        return self._prompts
 
     def encode_query(self, texts: str | Iterable[str], **options: Any) -> Vectors:
         """Embed queries: `encode` with the prompt "query", which is empty for most models.

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 from minilm.runtime.errors import UsageError
 
-__all__ = ["unit_vectors"]
+__all__ = ["is_single", "unit_vectors"]
 
 Vectors = npt.NDArray[np.float32]
 
@@ -40,6 +40,18 @@ def unit_vectors(
         raise UsageError(f"{name} has shape {vectors.shape}, expected (n, {dimension}) or texts")
     units: Vectors = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
     return units
+
+
+def is_single(value: Any) -> bool:
+    """Whether `value` is one text or one vector, as opposed to several.
+
+    Raises:
+        UsageError: vectors of different lengths.
+    """
+    if isinstance(value, str):
+        return True
+    vectors = _as_vectors("the query", value)
+    return vectors is not None and vectors.ndim == 1
 
 
 def _as_vectors(name: str, value: Any) -> Vectors | None:

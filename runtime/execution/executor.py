@@ -7,6 +7,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 from minilm.runtime.backends import Session
+from minilm.runtime.backends.batch import TokenBatch
 from minilm.runtime.errors import EncoderUnusable, InvalidArtifact
 from minilm.runtime.execution.batching import BatchPlanner, TokenRow, longest_first, make_batch
 from minilm.runtime.execution.request import EncodeRequest, EncodeResult, TokenizedTexts, tokenize
@@ -96,6 +97,27 @@ class BatchExecutor:
         else:
             run_parallel(slices, prepare, plan, work, workers=workers)
         return result
+
+    def tokenize(self, request: EncodeRequest) -> TokenBatch:
+        """Tokens of the texts of a request, as one batch in the order of the texts.
+
+        Raises:
+            EncoderUnusable: As `run`.
+        """
+        _, tokenizer = self._live()
+        with native_calls:
+            rows = tokenize(request, tokenizer, range(len(request.texts))).rows
+        return make_batch(rows, tokenizer.prefix, tokenizer.suffix)
+
+    def ids(self, text: str) -> Ids:
+        """All token ids of `text`, without [CLS] and [SEP]: int32, (tokens,).
+
+        Raises:
+            EncoderUnusable: As `run`.
+        """
+        _, tokenizer = self._live()
+        with native_calls:
+            return tokenizer.ids(text)
 
     def ids_and_spans(self, text: str) -> tuple[Ids, npt.NDArray[np.int64]]:
         """Token ids of `text` and their characters, as the tokenizer gives them.

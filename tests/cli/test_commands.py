@@ -41,6 +41,12 @@ def test_embed_arguments(bundle: Path, two: Vectors) -> None:
     np.testing.assert_allclose(vectors_of(result), two, atol=1e-6)
 
 
+def test_embed_with_a_variant_by_its_name(bundle: Path, two: Vectors) -> None:
+    result = toolkit("embed", "a text", "another", "-b", bundle, "--variant", "cpu/fp32")
+    assert (result.exit_code, result.stderr) == (0, "")
+    np.testing.assert_allclose(vectors_of(result), two, atol=1e-6)
+
+
 def test_embed_finds_the_bundle_by_the_environment(
     bundle: Path,
     two: Vectors,

@@ -130,7 +130,10 @@ class TestChroma:
         assert all(vector.dtype == np.float32 for vector in vectors)
         np.testing.assert_allclose(np.stack(vectors), tiny.encode(["a", "b"]), atol=1e-6)
         np.testing.assert_allclose(tiny.embed_query(input=["a", "b"]), vectors, atol=1e-6)
-        assert len(tiny(input="a single text")) == 1
+
+    def test_one_text_gives_one_vector(self, tiny: Encoder) -> None:
+        """LangChain's stores call what is no instance of their class with one text."""
+        assert tiny("a single text") == tiny.embed_query("a single text")
 
     def test_what_it_keeps_gives_the_encoder_back(self, tiny_bundle: Path, tmp_path: Path) -> None:
         with load(

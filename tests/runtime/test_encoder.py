@@ -1,6 +1,7 @@
 """Vectors: the original's, in order, whatever the batch."""
 
 import re
+import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -203,7 +204,7 @@ def test_batch_size_is_a_whole_number_above_zero(value: object, tiny: Encoder) -
     )
     message = f"^batch_size must be {re.escape(problem)}$"
     with pytest.raises(UsageError, match=message):
-        tiny.encode(["a"], batch_size=value)  # type: ignore[arg-type]  # the point
+        tiny.encode(["a"], batch_size=value)  # type: ignore[call-overload]  # the point
     with pytest.raises(UsageError, match=message):
         tiny.iter_encode(["a"], batch_size=value)  # type: ignore[arg-type]  # the point
 
@@ -294,3 +295,32 @@ def test_reports_belong_to_threads(tiny: Encoder) -> None:
 
 def test_repr(tiny: Encoder) -> None:
     assert repr(tiny) == "<Encoder tiny-bert cpu/fp32>"
+
+
+def test_sentence_transformers_words_for_its_sizes(tiny: Encoder) -> None:
+    assert tiny.get_sentence_embedding_dimension() == tiny.dimension == 32
+    assert tiny.max_seq_length == tiny.max_tokens == 64
+
+
+@pytest.mark.parametrize("name", ["max_seq_length", "on_longer", "device", "prompt_nam"])
+def test_what_cannot_be_set_is_refused(name: str, tiny: Encoder) -> None:
+    with pytest.raises(AttributeError, match=rf"'{name}'"):
+        setattr(tiny, name, 128)
+
+
+@pytest.mark.parametrize("texts", ["a", ["a", "b"], []])
+def test_a_tensor(texts: Any, tiny: Encoder) -> None:
+    import torch
+
+    tensor = tiny.encode(texts, convert_to_tensor=True)
+    assert isinstance(tensor, torch.Tensor)
+    assert tensor.dtype == torch.float32
+    np.testing.assert_array_equal(tensor.numpy(), tiny.encode(texts))
+    assert isinstance(tiny.encode_query(texts, convert_to_tensor=True), torch.Tensor)
+
+
+def test_a_tensor_without_pytorch(tiny: Encoder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torch", None)
+    message = r"^convert_to_tensor needs PyTorch, which is not installed: pip install torch$"
+    with pytest.raises(BackendUnavailable, match=message):
+        tiny.encode(["a"], convert_to_tensor=True)

@@ -196,3 +196,25 @@ def test_a_limit_over_that_of_the_native_weights(tiny_copy: Path) -> None:
     path.write_text(json.dumps(data), encoding="utf-8")
     with pytest.raises(InvalidArtifact, match=r"up to 65 tokens, and native/.* was made for 64$"):
         load(tiny_copy, target="native")
+
+
+def test_a_variant_by_its_name(tiny_bundle: Path) -> None:
+    with load(tiny_bundle, variant="cpu/int8") as encoder:
+        assert encoder.variant.name == "cpu/int8"
+        assert (encoder.options.target, encoder.options.precision) == ("cpu", "int8")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"variant": "cpu/int4"}, r"^unknown variant 'cpu/int4': choose one of cpu/fp32, cpu/int8"),
+        ({"variant": "cpu"}, r"^unknown variant 'cpu': choose one of cpu/fp32, "),
+        ({"variant": "cpu/int8", "target": "cpu"}, r"^variant='cpu/int8' says target and prec"),
+        ({"variant": "cpu/int8", "precision": "fp32"}, r"^variant='cpu/int8' says target and pre"),
+    ],
+)
+def test_variants_that_cannot_be_meant(
+    arguments: dict[str, str], message: str, tiny_bundle: Path
+) -> None:
+    with pytest.raises(UsageError, match=message):
+        load(tiny_bundle, **arguments)  # type: ignore[arg-type]  # strings all

@@ -96,7 +96,7 @@ def test_the_choice_of_load_holds_until_a_call_says_otherwise(tiny_bundle: Path)
 def test_unknown_choices_are_refused_at_once(tiny: Encoder, tiny_bundle: Path) -> None:
     message = "^unknown on_long 'cut': choose one of truncate, error, mean$"
     with pytest.raises(UsageError, match=message):
-        tiny.encode([], on_long="cut")  # type: ignore[arg-type]  # the point
+        tiny.encode([], on_long="cut")  # type: ignore[call-overload]  # the point
     with pytest.raises(UsageError, match=message):
         tiny.iter_encode([], on_long="cut")  # type: ignore[arg-type]  # the point
     with pytest.raises(UsageError, match=message):

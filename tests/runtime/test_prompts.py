@@ -107,7 +107,7 @@ def test_wrong_arguments(encoder: Encoder) -> None:
     with pytest.raises(UsageError, match="give prompt or prompt_name, not both"):
         encoder.encode(TEXTS, prompt="x", prompt_name="query")
     with pytest.raises(TextTypeError, match="the prompt is int"):
-        encoder.encode(TEXTS, prompt=7)  # type: ignore[arg-type]  # what a caller may do
+        encoder.encode(TEXTS, prompt=7)  # type: ignore[call-overload]  # what a caller may do
     with pytest.raises(UsageError, match="the prompt has a lone surrogate"):
         choose_prompt({}, "\ud800", None)
 

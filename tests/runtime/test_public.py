@@ -54,6 +54,7 @@ def test_exported_names() -> None:
         "Chunk",
         "EncodeReport",
         "Encoder",
+        "SearchHit",
         "TruncationWarning",
         "errors",
         "load",
