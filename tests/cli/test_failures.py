@@ -54,7 +54,7 @@ def test_ctrl_c_ends_with_130(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["embd"], r"no command 'embd'; there are: build, .*, doctor; see toolkit --help"),
+        (["embd"], r"no command 'embd'; there are: build, .*; see toolkit --help"),
         (["embed", "--xyz"], "no such option: --xyz; see toolkit embed --help"),
         (["--foo"], "no such option: --foo; see toolkit --help"),
         (["embed", "a", "--threads", "0"], "--threads: 0 is not in the range x>=1"),
