@@ -20,14 +20,14 @@ import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from minilm.bulk.part_file import RESUME, open_locked, read_note, release_name, write_note
 from minilm.bulk.records import Record
-from minilm.runtime import EncodeReport
+from minilm.runtime import EncodeReport, schema
 from minilm.runtime.errors import UsageError
 
 if TYPE_CHECKING:
@@ -60,6 +60,29 @@ class Checkpoint:
     texts_sha256: str = field(default_factory=lambda: hashlib.sha256().hexdigest())
     report: EncodeReport = field(default_factory=EncodeReport)
     recipe: Mapping[str, str]
+
+
+def _string(value: object, where: str) -> str:
+    if isinstance(value, str):
+        return value
+    raise schema.MisfitError(where, value, "a string")
+
+
+_COUNT: Final = schema.whole_number(0, 1 << 62)
+_SHA256: Final = schema.matching(r"[0-9a-f]{64}", "a SHA-256 in hexadecimal")
+_CHECKPOINT: Final = schema.record(
+    Checkpoint,
+    {
+        "rows": _COUNT,
+        "bytes": _COUNT,
+        "part_sha256": _SHA256,
+        "texts_sha256": _SHA256,
+        "report": schema.record(
+            EncodeReport, {count.name: _COUNT for count in fields(EncodeReport)}
+        ),
+        "recipe": schema.map_of(_string),
+    },
+)
 
 
 @contextmanager
@@ -248,10 +271,8 @@ class ResumableOutput:
 
     def _read(self) -> Checkpoint:
         try:
-            data: dict[str, Any] = json.loads(read_note(self._note))
-            data["report"] = EncodeReport(**data["report"])
-            return Checkpoint(**data)
-        except (ValueError, TypeError, KeyError, OSError, RecursionError) as error:
+            return _CHECKPOINT(schema.parse_json(read_note(self._note)), "")
+        except (ValueError, OSError) as error:
             raise _refused(f"{self._note} cannot be understood ({error}): {_START_OVER}") from error
 
     def _start(self, records: Sequence[Record]) -> None:

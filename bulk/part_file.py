@@ -47,11 +47,11 @@ def release_name(part: Path, note: Path) -> None:
         part.unlink()
 
 
-def read_note(note: Path) -> str:
+def read_note(note: Path) -> bytes:
     """Content of a small regular file.
 
     Raises:
-        ValueError: another kind of file, too long, or not UTF-8.
+        ValueError: another kind of file, or too long.
     """
     descriptor = os.open(note, os.O_RDONLY | _NO_FOLLOW | _BINARY)
     with os.fdopen(descriptor, "rb") as stream:
@@ -60,7 +60,7 @@ def read_note(note: Path) -> str:
         data = stream.read(_NOTE_BYTES + 1)
     if len(data) > _NOTE_BYTES:
         raise ValueError(f"over {_NOTE_BYTES} bytes")
-    return data.decode("utf-8")
+    return data
 
 
 def write_note(note: Path, text: str) -> None:

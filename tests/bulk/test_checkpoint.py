@@ -165,6 +165,18 @@ def test_a_note_that_cannot_be_true(output: Path) -> None:
     run(output, resume=False)
 
 
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("bytes", "9"), ("rows", 1.5), ("rows", -1), ("recipe", []), ("report", {"texts": "9"})],
+)
+def test_a_note_with_values_of_another_kind(field: str, value: object, output: Path) -> None:
+    stopped(output)
+    note = Path(f"{output}.part.json")
+    note.write_text(json.dumps(json.loads(note.read_text()) | {field: value}))
+    with pytest.raises(UsageError, match=rf"part\.json cannot be understood \({field}"):
+        run(output, resume=True)
+
+
 def test_a_part_without_a_note_holds_nothing(output: Path, expected: bytes) -> None:
     Path(f"{output}.part").write_bytes(b"torn")
     run(output)
