@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from minilm.convert.source import Source
-from minilm.runtime.errors import BuildFailed, UsageError
+from minilm.runtime.errors import BuildFailed, SourceError, UsageError
 from minilm.runtime.extras import require_extra
 
 __all__ = ["export"]
@@ -28,6 +28,7 @@ def export(source: Source, destination: Path) -> Path:
     Raises:
         UsageError: `destination` is a directory, or in one that does not exist.
         BackendUnavailable: the extra `build` is not installed.
+        SourceError: sentence-transformers cannot load the model.
         BuildFailed: the exported graph is not what the architecture promises.
     """
     _expect_writable(destination)
@@ -66,13 +67,21 @@ def _trace(directory: Path, destination: Path) -> None:
     with require_extra("build", "Converting a model"):
         from optimum.exporters.onnx import onnx_export_from_model
         from sentence_transformers import SentenceTransformer
-    # Eager attention is traced as the plain products that the fusions of `optimize` recognize.
-    encoder = SentenceTransformer(
-        str(directory),
-        device="cpu",
-        local_files_only=True,
-        model_kwargs={"attn_implementation": "eager", "use_safetensors": True},
-    )
+    try:
+        # Eager attention is traced as the plain products that the fusions of `optimize` recognize.
+        encoder = SentenceTransformer(
+            str(directory),
+            device="cpu",
+            local_files_only=True,
+            model_kwargs={"attn_implementation": "eager", "use_safetensors": True},
+        )
+    except MemoryError:
+        raise
+    # The libraries check few values of a directory, and fail with whatever comes of the others.
+    except Exception as error:
+        raise SourceError(
+            f"sentence-transformers cannot load {directory}: {type(error).__name__}: {error}"
+        ) from error
     onnx_export_from_model(encoder, destination, task="feature-extraction", do_validation=False)
 
 

@@ -1,7 +1,9 @@
 """The portable graph: its interface, its names, its bytes, its numbers."""
 
 import importlib
+import json
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +11,7 @@ import onnx_ir as ir
 import onnxruntime as ort
 import pytest
 from minilm.convert import Source, export, resolve
-from minilm.runtime.errors import BuildFailed, UsageError
+from minilm.runtime.errors import BuildFailed, SourceError, UsageError
 
 from tests.support.tiny_model import DIMENSION, write_tiny_model
 
@@ -49,6 +51,18 @@ def test_weights_have_the_names_of_their_modules(graph: Path) -> None:
     names = ir.load(graph).graph.initializers
     assert "encoder.layer.0.attention.self.query.weight" in names
     assert "embeddings.word_embeddings.weight" in names
+
+
+@pytest.mark.parametrize("fields", [{"vocab_size": 7}, {"pad_token_id": "x"}])
+def test_a_model_that_cannot_be_loaded(
+    fields: dict[str, object], tiny_model: Path, tmp_path: Path
+) -> None:
+    model = Path(shutil.copytree(tiny_model, tmp_path / "model"))
+    config = json.loads((model / "config.json").read_text("utf-8"))
+    (model / "config.json").write_text(json.dumps(config | fields), encoding="utf-8")
+    with pytest.raises(SourceError, match=r"^sentence-transformers cannot load .*/model: "):
+        export(resolve(str(model)), tmp_path / "model.onnx")
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
 
 
 def test_same_bytes_again(source: Source, graph: Path, tmp_path: Path) -> None:

@@ -1,3 +1,4 @@
+import json
 import shutil
 import subprocess
 import sys
@@ -124,6 +125,15 @@ def test_without_torch_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(module, "torch_installed", lambda: False)
     with pytest.raises(BackendUnavailable, match=r'pip install "minilm-toolkit\[build\]"'):
         PyTorchReference(None)
+
+
+def test_a_configuration_that_cannot_be_used(tiny_model: Path, tmp_path: Path) -> None:
+    model = Path(shutil.copytree(tiny_model, tmp_path / "model"))
+    config = json.loads((model / "config.json").read_text("utf-8"))
+    config["pad_token_id"] = "x"
+    (model / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    with pytest.raises(SourceError, match=r"cannot load the reference .*: TypeError"):
+        PyTorchReference(str(model))
 
 
 def test_weights_that_cannot_be_loaded(original: PyTorchReference, tmp_path: Path) -> None:

@@ -189,7 +189,7 @@ def _load(directory: Path) -> Any:
     from safetensors import SafetensorError
     from sentence_transformers import SentenceTransformer
 
-    known = (OSError, ValueError, KeyError, RuntimeError, ImportError, AttributeError)
+    known = (OSError, ValueError, TypeError, KeyError, RuntimeError, ImportError, AttributeError)
     try:
         return SentenceTransformer(
             str(directory),
