@@ -22,6 +22,7 @@ COMMANDS: Final = (
     "similarity",
     "doctor",
     "package",
+    "push",
 )
 """Each is a module of `minilm.cli.commands` with a function `command`, imported when invoked."""
 

@@ -104,7 +104,8 @@ class EncoderOptions:
             "--bundle",
             "-b",
             envvar=_BUNDLE_VARIABLE,
-            help="Directory that `toolkit build` wrote, or the name of an installed bundle.",
+            help="Directory that `toolkit build` wrote, name of an installed bundle, or "
+            "hub:ORG/NAME@REVISION.",
         ),
     ] = DEFAULT_BUNDLE
     variant: Annotated[
@@ -164,8 +165,9 @@ class EncoderOptions:
             )
         from minilm.runtime import load
 
+        reference = str(self.bundle)
         return load(
-            located(self.bundle),
+            reference if reference.startswith("hub:") else located(self.bundle),
             variant=self.variant,
             target=self.target,
             precision=self.precision,

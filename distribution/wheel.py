@@ -8,7 +8,6 @@ Its bytes depend on the bundle and the options alone: entries are stored, sorted
 import base64
 import hashlib
 import io
-import json
 import os
 import shutil
 import tempfile
@@ -18,10 +17,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from minilm.runtime.errors import GateFailed, InvalidArtifact, UsageError
+from minilm.distribution.verified import expect_verified
+from minilm.runtime.errors import UsageError
 from minilm.runtime.installed import BUNDLE_FOLDER, GROUP, is_name, normalized
 from minilm.runtime.integrity import read_file
-from minilm.runtime.manifest import MANIFEST_NAME, REPORT_DIR, Manifest, read
+from minilm.runtime.manifest import MANIFEST_NAME, Manifest, read
 
 __all__ = ["WheelOptions", "build_wheel", "extract"]
 
@@ -61,7 +61,7 @@ def build_wheel(options: WheelOptions, folder: Path) -> Path:
         GateFailed: The bundle failed its verification.
     """
     manifest = read(options.bundle)
-    _expect_verified(options)
+    expect_verified(options.bundle, unverified=options.unverified)
     name, version = _name(options, manifest), _version(options, manifest)
     module = normalized(name).replace("-", "_")
     information = f"{module}-{version}.dist-info"
@@ -96,7 +96,7 @@ def extract(options: WheelOptions, destination: Path) -> Path:
     if destination.exists():
         raise UsageError(f"{destination} exists: give a new directory", option="--extract-to")
     manifest = read(options.bundle)
-    _expect_verified(options)
+    expect_verified(options.bundle, unverified=options.unverified)
     destination.parent.mkdir(parents=True, exist_ok=True)
     work = Path(tempfile.mkdtemp(prefix=f".{destination.name}.", dir=destination.parent))
     try:
@@ -110,25 +110,6 @@ def extract(options: WheelOptions, destination: Path) -> Path:
         shutil.rmtree(work, ignore_errors=True)
         raise
     return destination
-
-
-def _expect_verified(options: WheelOptions) -> None:
-    """Refuse a bundle that failed, or that nobody verified."""
-    report = options.bundle / REPORT_DIR / "report.json"
-    try:
-        passed = json.loads(report.read_text("utf-8"))["passed"]
-    except FileNotFoundError:
-        if options.unverified:
-            return
-        raise InvalidArtifact(
-            f"{options.bundle} has no {REPORT_DIR}/report.json, so it was not verified: run "
-            f"`toolkit verify {options.bundle} --report-dir {options.bundle / REPORT_DIR}`, or "
-            "say --unverified"
-        ) from None
-    except (ValueError, KeyError, TypeError) as error:
-        raise InvalidArtifact(f"{report} is no report of toolkit verify: {error!r}") from error
-    if passed is not True:
-        raise GateFailed(f"{options.bundle} failed its verification: see {report.parent}")
 
 
 def _name(options: WheelOptions, manifest: Manifest) -> str:

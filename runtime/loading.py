@@ -4,7 +4,8 @@ To choose takes no NumPy and no backend, so that both are imported while the fil
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -26,6 +27,7 @@ from minilm.runtime.validation import OnLong
 
 if TYPE_CHECKING:
     from minilm.runtime.encoder import Encoder
+    from minilm.runtime.hub import HubBundle
 
 __all__ = ["load"]
 
@@ -44,11 +46,13 @@ def load(  # noqa: PLR0913 - each is a choice of its own, and all have defaults
 ) -> "Encoder":
     """Load the variant of a bundle that runs best on this machine, or the one asked for.
 
-    Opens no network connection and writes nothing, but to `cache_dir`.
+    Opens no network connection unless `path` begins with "hub:", and writes nothing but to
+    `cache_dir` and the Hub's cache.
 
     Args:
         path: directory of the bundle, or the name of an installed one: of its package
-            ("all-minilm-l6-v2-int8") or of its model ("all-MiniLM-L6-v2").
+            ("all-minilm-l6-v2-int8") or of its model ("all-MiniLM-L6-v2"). With
+            "hub:ORG/NAME[@REVISION]" the manifest and what the variant needs are downloaded.
         variant: name of the variant to load, as "cpu/int8": its target and its precision in one.
         target: "cpu", "openvino", "cuda" or "native"; by default whatever is fastest here.
         precision: "fp32", "bf16", "fp16" or "int8"; by default whatever is fastest here.
@@ -67,24 +71,39 @@ def load(  # noqa: PLR0913 - each is a choice of its own, and all have defaults
         InvalidArtifact: not a bundle, or one that is damaged, altered or of an unknown format.
         BackendUnavailable: what was asked for cannot run here; says what to install.
         UsageError: an argument has no such value.
+        SourceError: the Hub refused, or is out of reach and nothing is cached.
     """
     if variant is not None:
         target, precision = split_variant(variant, target=target, precision=precision)
+    options = LoadOptions(
+        path=Path(path),
+        target=target,
+        precision=precision,
+        provider=provider,
+        threads=threads,
+        verify=verify,
+        on_long=on_long,
+        cache_dir=None if cache_dir is None else Path(cache_dir),
+    )
+    hub = _download(path, options)
     native_calls.register()
     # A child waits for ever to import what another thread was importing when it was forked.
     with native_calls:
-        directory = _directory(path)
-        options = LoadOptions(
-            path=directory.absolute(),
-            target=target,
-            precision=precision,
-            provider=provider,
-            threads=threads,
-            verify=verify,
-            on_long=on_long,
-            cache_dir=None if cache_dir is None else Path(cache_dir),
-        )
-        return _load(directory, options)
+        directory = hub.directory if hub else _directory(path)
+        options = replace(options, path=directory.absolute())
+        return _load(directory, options, hub.origin if hub else "")
+
+
+def _download(path: str | Path, options: LoadOptions) -> "HubBundle | None":
+    """The bundle on the Hub that `path` asks for, if it does, with the files of its variant."""
+    if not isinstance(path, str) or not path.startswith("hub:"):
+        return None
+    from minilm.runtime.hub import HubBundle
+
+    hub = HubBundle.open(path)
+    variant, _ = _choose(read(hub.directory), _detect(options), options, absent={})
+    hub.fetch([*variant.files, TOKENIZER_NAME, CONFIG_NAME])
+    return hub
 
 
 def _directory(path: str | Path) -> Path:
@@ -96,17 +115,11 @@ def _directory(path: str | Path) -> Path:
     return find_bundle(path)
 
 
-def _load(bundle: Path, options: LoadOptions) -> "Encoder":
+def _load(bundle: Path, options: LoadOptions, origin: str) -> "Encoder":
     manifest = read(bundle)
     host = _detect(options)
-    variant, why = selection.choose(
-        manifest,
-        host,
-        target=options.target,
-        precision=options.precision,
-        provider=options.provider,
-        absent={v.name: lost for v in manifest.variants if (lost := missing_files(bundle, v))},
-    )
+    absent = {v.name: lost for v in manifest.variants if (lost := missing_files(bundle, v))}
+    variant, why = _choose(manifest, host, options, absent=absent)
     backend = BACKENDS[variant.backend]
     threads = options.threads or host.cores
     read_one = partial(_read, bundle, manifest, level=options.verify)
@@ -132,8 +145,26 @@ def _load(bundle: Path, options: LoadOptions) -> "Encoder":
     return Encoder(
         executor=executor,
         manifest=manifest,
-        why=f"{why} {threads} thread{'s' * (threads > 1)}; cores allowed: {host.cores_reason}.",
+        why=f"{why} {threads} thread{'s' * (threads > 1)}; cores allowed: {host.cores_reason}."
+        + (origin and f" {origin}"),
         options=options,
+    )
+
+
+def _choose(
+    manifest: Manifest,
+    host: hosts.Host,
+    options: LoadOptions,
+    *,
+    absent: Mapping[str, tuple[str, ...]],
+) -> tuple[Variant, str]:
+    return selection.choose(
+        manifest,
+        host,
+        target=options.target,
+        precision=options.precision,
+        provider=options.provider,
+        absent=absent,
     )
 
 
