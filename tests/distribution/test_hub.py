@@ -84,7 +84,7 @@ def test_load_downloads_what_one_variant_needs(verified: Path, tmp_path: Path) -
 def test_load_says_which_revision_it_took_and_works_again_without_a_network(
     verified: Path, tmp_path: Path
 ) -> None:
-    arguments = ["-c", LOAD, "hub:team/tiny", tmp_path / "vector"]
+    arguments: list[str | Path] = ["-c", LOAD, "hub:team/tiny", tmp_path / "vector"]
     with serving(Repository(verified)) as endpoint:
         first = run(arguments, endpoint, tmp_path / "hf")
     assert "(the newest, since no revision was given)" in first.stdout, first.stderr
