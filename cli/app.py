@@ -1,5 +1,6 @@
 """The table of commands."""
 
+import copy
 import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
@@ -7,6 +8,7 @@ from typing import Annotated, Any, Final, NoReturn
 
 import typer
 from minilm.cli.failures import USAGE, flush_output, report
+from minilm.runtime.suggest import did_you_mean
 from typer.core import TyperGroup
 
 __all__ = ["COMMANDS", "app"]
@@ -27,6 +29,10 @@ COMMANDS: Final = (
 """Each is a module of `minilm.cli.commands` with a function `command`, imported when invoked."""
 
 
+_LOGGING: Final = ("verbose", "log_json")
+"""Names of the options of `root` that each command takes, too."""
+
+
 class _Commands(TyperGroup):
     """The group of `COMMANDS`, each loaded when it is asked for."""
 
@@ -39,9 +45,12 @@ class _Commands(TyperGroup):
             function: Callable[..., None] = import_module(f"minilm.cli.commands.{cmd_name}").command
             single = typer.Typer(rich_markup_mode=None, add_completion=False)
             single.command(cmd_name)(function)
-            return typer.main.get_command(single)
+            command = typer.main.get_command(single)
+            command.params += [_also_after(each) for each in self.params if each.name in _LOGGING]
+            return command
         if not ctx.resilient_parsing:
-            ctx.fail(f"no command {cmd_name!r}; there are: {', '.join(COMMANDS)}")
+            meant = did_you_mean(cmd_name, COMMANDS)
+            ctx.fail(f"no command {cmd_name!r}{meant}; there are: {', '.join(COMMANDS)}")
         return None
 
     def main(
@@ -53,6 +62,8 @@ class _Commands(TyperGroup):
     ) -> NoReturn:
         """Run a command and end the process; `minilm.cli.failures` explains what went wrong."""
         arguments = sys.argv[1:] if args is None else list(args)
+        if arguments[:1] == ["help"]:
+            arguments = [*arguments[1:2], "--help"]
         try:
             with self.make_context(prog_name or "toolkit", arguments) as ctx:
                 if not arguments:
@@ -67,6 +78,27 @@ class _Commands(TyperGroup):
         except BaseException as error:  # noqa: BLE001 - the one catch at the top
             code = report(error)
         sys.exit(flush_output(code))
+
+
+def _also_after(option: Any) -> Any:
+    """An option of `root` for a command of its own: -v works before and after the command."""
+
+    def configure_log(ctx: Any, _: Any, value: int) -> None:
+        if value:
+            ctx.meta[f"minilm.{option.name}"] = value
+            asked = ctx.meta.get("minilm.verbose", 0), ctx.meta.get("minilm.log_json", False)
+            _configure_log(*asked)
+
+    copied = copy.copy(option)
+    copied.expose_value = False
+    copied.callback = configure_log
+    return copied
+
+
+def _configure_log(verbose: int, as_json: bool) -> None:
+    from minilm.cli.logs import configure
+
+    configure(verbose, as_json=as_json)
 
 
 app = typer.Typer(
@@ -110,6 +142,4 @@ def root(
       toolkit embed "a text"
     """
     if verbose or log_json:
-        from minilm.cli.logs import configure
-
-        configure(verbose, as_json=log_json)
+        _configure_log(verbose, log_json)

@@ -15,6 +15,7 @@ import typer
 from minilm.cli.signals import Terminated
 from minilm.runtime.display import visible
 from minilm.runtime.errors import ToolkitError, UsageError
+from minilm.runtime.suggest import did_you_mean
 
 __all__ = [
     "CLOSED_PIPE",
@@ -115,6 +116,9 @@ def _usage(error: Any) -> str:
         if hint:
             return f"{hint}: {error.message.rstrip('.')}"
     message: str = error.format_message()
+    if getattr(error, "option_name", None) and error.ctx is not None:
+        known = [name for each in error.ctx.command.params for name in each.opts]
+        message = f"{error.message}{did_you_mean(error.option_name, known)}"
     path = error.ctx.command_path if error.ctx is not None else "toolkit"
     return f"{message[:1].lower()}{message[1:].rstrip('.')}; see {path} --help"
 

@@ -1,7 +1,8 @@
 """Options that several commands share, and how they are checked."""
 
 import inspect
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, fields, is_dataclass
 from functools import wraps
 from pathlib import Path
@@ -11,6 +12,7 @@ import typer
 from minilm.runtime.errors import UsageError
 from minilm.runtime.integrity import IntegrityLevel
 from minilm.runtime.manifest import VARIANTS, Precision, Target
+from minilm.runtime.suggest import did_you_mean
 
 if TYPE_CHECKING:
     from minilm.runtime import Encoder
@@ -26,6 +28,7 @@ __all__ = [
     "flattened",
     "known_variants",
     "located",
+    "naming",
 ]
 
 DEFAULT_BUNDLE: Final = Path("artifacts/all-MiniLM-L6-v2")
@@ -75,7 +78,8 @@ def known_variants(names: Iterable[str] | None) -> tuple[str, ...] | None:
     for name in asked:
         if name not in VARIANTS:
             raise UsageError(
-                f"no variant {name!r}; known: {', '.join(VARIANTS)}", option="--variants"
+                f"no variant {name!r}{did_you_mean(name, VARIANTS)}; known: {', '.join(VARIANTS)}",
+                option="--variants",
             )
     return tuple(name for name in VARIANTS if name in asked) or None
 
@@ -92,6 +96,16 @@ def located(bundle: Path) -> Path:
     from minilm.runtime.installed import installed_bundle
 
     return installed_bundle(bundle.name) or bundle
+
+
+@contextmanager
+def naming(option: str) -> Iterator[None]:
+    """Errors of usage that leave this block begin with the option's name."""
+    try:
+        yield
+    except UsageError as error:
+        error.option = error.option or option
+        raise
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 from minilm.cli.console import note, print_table, size
+from minilm.cli.options import naming
 from minilm.runtime.errors import UsageError
+from minilm.runtime.suggest import did_you_mean
 
 if TYPE_CHECKING:
     from minilm.verify import Report, VariantReport
@@ -45,7 +47,8 @@ class ReportOptions:
         for name in self._names():
             if name not in FORMATS:
                 raise UsageError(
-                    f"no format {name!r}; known: {', '.join(FORMATS)}", option="--report"
+                    f"no format {name!r}{did_you_mean(name, FORMATS)}; known: {', '.join(FORMATS)}",
+                    option="--report",
                 )
         if self.directory is None:
             if self.formats:
@@ -54,7 +57,8 @@ class ReportOptions:
         from minilm.verify.reports.files import DEFAULT_FORMATS, check_writable
 
         formats = self._names() or DEFAULT_FORMATS
-        check_writable(self.directory, formats=formats, bundle=bundle)
+        with naming("--report-dir"):
+            check_writable(self.directory, formats=formats, bundle=bundle)
 
     def write(self, report: "Report") -> None:
         """Write them, if any were asked for.

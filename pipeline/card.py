@@ -3,7 +3,11 @@
 It is a file of the bundle, so it holds no figure that depends on the processor of the build.
 """
 
+import json
+import re
+
 from minilm.convert import DEFAULT_MODEL
+from minilm.runtime.display import markdown_text
 from minilm.runtime.manifest import REPORT_DIR, Manifest
 from minilm.verify import Report
 from minilm.verify.policy import BUILT_IN
@@ -26,11 +30,11 @@ def model_card(manifest: Manifest, report: Report | None) -> str:
         *(["license: apache-2.0"] if model.id == DEFAULT_MODEL else []),
         "library_name: sentence-transformers",
         "pipeline_tag: sentence-similarity",
-        *([f"base_model: {model.id}"] if "/" in model.id else []),
+        *([f"base_model: {_yaml_text(model.id)}"] if "/" in model.id else []),
         "tags: [onnx, openvino, int8, sentence-transformers]",
         "---",
         "",
-        f"# {model.id.rsplit('/', 1)[-1]}, built by minilm-toolkit",
+        f"# {markdown_text(model.id.rsplit('/', 1)[-1])}, built by minilm-toolkit",
         "",
         (
             f"Sentence vectors of {model.dimension} elements, {model.pooling} pooling, at most "
@@ -53,6 +57,12 @@ def model_card(manifest: Manifest, report: Report | None) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def _yaml_text(text: str) -> str:
+    """A text as a scalar of YAML: as it stands where that is safe, else quoted as JSON does."""
+    plain = re.fullmatch(r"[A-Za-z][\w.-]*(/[\w.-]+)+", text, re.ASCII)
+    return text if plain else json.dumps(text)
 
 
 def _parity(manifest: Manifest, report: Report | None) -> list[str]:

@@ -12,6 +12,7 @@ from typing import Any, Final, TypeVar
 __all__ = [
     "Check",
     "MisfitError",
+    "UnknownFieldError",
     "either",
     "flag",
     "list_of",
@@ -40,6 +41,13 @@ class MisfitError(ValueError):
 
     def __init__(self, where: str, found: object, expected: str) -> None:
         super().__init__(f"{where} is {shown(found)}, expected {expected}")
+
+
+class UnknownFieldError(MisfitError):
+    """An object has a field that the schema does not know."""
+
+    def __init__(self, where: str) -> None:
+        ValueError.__init__(self, f"{where} is an unknown field")
 
 
 def shown(value: object) -> str:
@@ -174,7 +182,7 @@ def record(kind: Callable[..., _T], fields: Mapping[str, Check[Any]]) -> Check[_
         for name in fields.keys() - found.keys():
             raise MisfitError(f"{at}{name}", None, "to be there")
         for name in found.keys() - fields.keys():
-            raise MisfitError(f"{at}{name}"[:_SHOWN_CHARS], found[name], "no such field")
+            raise UnknownFieldError(f"{at}{name}"[:_SHOWN_CHARS])
         return kind(**{name: check(found[name], f"{at}{name}") for name, check in fields.items()})
 
     return check_record

@@ -22,6 +22,7 @@ from typing import Any, Final, get_args
 
 from minilm.runtime.errors import UsageError
 from minilm.runtime.manifest import VARIANTS, Precision
+from minilm.runtime.suggest import did_you_mean
 from minilm.verify.gates import GATES, Gate
 
 __all__ = ["BUILT_IN", "Policy", "PolicyError", "built_in_rules", "load_policy"]
@@ -72,8 +73,10 @@ def load_policy(path: Path) -> Policy:
     """
     try:
         text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise PolicyError(f"cannot read the policy {path}: {error}") from error
+    except OSError as error:
+        raise PolicyError(f"cannot read the policy {path}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise PolicyError(f"cannot read the policy {path}: it is not UTF-8: {error}") from error
     try:
         data = tomllib.loads(text)
     except (tomllib.TOMLDecodeError, RecursionError) as error:
@@ -97,8 +100,8 @@ def _section(path: Path, text: str, key: str, values: Any) -> dict[str, float | 
     known = ("*", *get_args(Precision), *VARIANTS)
     if key not in known or not isinstance(values, dict):
         raise PolicyError(
-            f"{path}, line {_line(text, None, key)}: {key!r} is no section of a policy; "
-            f"expected one of: {', '.join(known)}"
+            f"{path}, line {_line(text, None, key)}: {key!r} is no section of a "
+            f"policy{did_you_mean(key, known)}; expected one of: {', '.join(known)}"
         )
     return {gate: _value(path, text, key, gate, value) for gate, value in values.items()}
 
@@ -107,7 +110,10 @@ def _value(path: Path, text: str, key: str, gate: str, value: Any) -> float | No
     where = f"{path}, line {_line(text, key, gate)}"
     adjustable = [name for name, known in GATES.items() if known.adjustable]
     if gate not in GATES:
-        raise PolicyError(f"{where}: unknown gate {gate!r}; known: {', '.join(adjustable)}")
+        raise PolicyError(
+            f"{where}: unknown gate {gate!r}{did_you_mean(gate, adjustable)}; "
+            f"known: {', '.join(adjustable)}"
+        )
     if gate not in adjustable:
         raise PolicyError(f"{where}: the gate {gate!r} has no threshold to set")
     if value is False:

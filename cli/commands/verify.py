@@ -14,6 +14,7 @@ from minilm.cli.options import (
     JsonOption,
     flattened,
     known_variants,
+    naming,
 )
 from minilm.cli.report_output import ReportOptions, print_policy, print_report
 from minilm.runtime.errors import GateFailed, InvalidArtifact
@@ -94,9 +95,12 @@ class ReferenceOptions:
         from minilm import verify
         from minilm.cli.console import steps
 
-        policy = verify.BUILT_IN if self.policy is None else verify.load_policy(self.policy)
-        pairs = None if self.sts is None else verify.read_sts_pairs(self.sts)
-        corpus = None if self.corpus is None else verify.read_corpus_file(self.corpus)
+        with naming("--policy"):
+            policy = verify.BUILT_IN if self.policy is None else verify.load_policy(self.policy)
+        with naming("--sts"):
+            pairs = None if self.sts is None else verify.read_sts_pairs(self.sts)
+        with naming("--corpus"):
+            corpus = None if self.corpus is None else verify.read_corpus_file(self.corpus)
         with steps(logged=False) as step:
             if foreign:
                 graphs = _graphs(bundle, variants)

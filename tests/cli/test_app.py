@@ -48,7 +48,10 @@ def test_version() -> None:
 def test_an_unknown_command_lists_the_known_ones() -> None:
     result = toolkit("embd")
     assert result.exit_code == 2
-    assert f"no command 'embd'; there are: {', '.join(COMMANDS)}" in result.stderr
+    assert (
+        f"no command 'embd' (did you mean 'embed'?); there are: {', '.join(COMMANDS)}"
+        in result.stderr
+    )
 
 
 @pytest.mark.parametrize(
@@ -122,3 +125,38 @@ def test_log_lines_are_json(
         "message": "exported é",
         "seconds": 1.5,
     }
+
+
+@pytest.mark.parametrize("arguments", [("help",), ("help", "embed")])
+def test_help_is_a_command_too(arguments: tuple[str, ...]) -> None:
+    result = toolkit(*arguments)
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert result.stdout == toolkit(*arguments[1:], "--help").stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "level", "as_json"),
+    [
+        (("doctor", "-v"), logging.INFO, False),
+        (("doctor", "-vv"), logging.DEBUG, False),
+        (("doctor", "--log-json"), logging.INFO, True),
+        (("doctor", "--log-json", "-vv"), logging.DEBUG, True),
+        (("-v", "doctor"), logging.INFO, False),
+    ],
+)
+def test_the_log_is_asked_for_before_or_after_the_command(
+    arguments: tuple[str, ...], level: int, as_json: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    logger = logging.getLogger("minilm")
+    before = (logger.handlers, logger.level, logger.propagate)
+    seen: list[tuple[int, str]] = []
+
+    def command() -> None:
+        seen.append((logger.level, type(logger.handlers[0].formatter).__name__))
+
+    monkeypatch.setattr("minilm.cli.commands.doctor.command", command)
+    try:
+        assert toolkit(*arguments).exit_code == 0
+    finally:
+        logger.handlers, logger.level, logger.propagate = before
+    assert seen == [(level, "_JsonFormatter" if as_json else "_PlainFormatter")]

@@ -54,8 +54,26 @@ def test_ctrl_c_ends_with_130(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["embd"], r"no command 'embd'; there are: build, .*; see toolkit --help"),
+        (["embd"], r"no command 'embd' \(did you mean 'embed'\?\); there are: build, .*; see .*"),
         (["embed", "--xyz"], "no such option: --xyz; see toolkit embed --help"),
+        (
+            ["embed", "--inptu", "x"],
+            r"no such option: --inptu \(did you mean '--input'\?\); see toolkit embed --help",
+        ),
+        (
+            ["verify", "--policy", "absent.toml"],
+            "--policy: cannot read the policy absent.toml: No such file or directory",
+        ),
+        (
+            ["verify", "--sts", "absent.csv"],
+            "--sts: cannot read the labelled pairs absent.csv: No such file or directory",
+        ),
+        (
+            ["verify", "--corpus", "absent.txt"],
+            "--corpus: cannot read the texts of absent.txt: No such file or directory",
+        ),
+        (["verify", "--report-dir", "/proc/r"], "--report-dir: cannot write reports to /proc/r.*"),
+        (["build", "--variants", "cpu/int"], r"--variants: no variant 'cpu/int' \(did you .*"),
         (["--foo"], "no such option: --foo; see toolkit --help"),
         (["embed", "a", "--threads", "0"], "--threads: 0 is not in the range x>=1"),
         (["embed", "a", "--precision", "x"], "--precision: 'x' is not one of 'fp32', .*"),

@@ -81,7 +81,8 @@ def test_a_policy_with_an_unknown_gate(tiny_bundle: Path, tmp_path: Path) -> Non
     result = toolkit("verify", tiny_bundle, "--policy", policy)
     assert (result.exit_code, result.stdout) == (2, "")
     assert result.stderr.startswith(
-        f"error: {policy}, line 3: unknown gate 'cosine-max'; known: unit-length, cosine-mean, "
+        f"error: --policy: {policy}, line 3: unknown gate 'cosine-max' "
+        "(did you mean 'cosine-mean'?); known: unit-length, cosine-mean, "
     )
 
 

@@ -178,7 +178,7 @@ def test_a_hopeless_report_directory_is_found_first(
     result = toolkit("verify", "good", "--report-dir", tmp_path / "file" / "report")
     assert result.exit_code == 2
     assert result.stderr == (
-        f"error: cannot write reports to {tmp_path / 'file' / 'report'}: "
+        f"error: --report-dir: cannot write reports to {tmp_path / 'file' / 'report'}: "
         f"{tmp_path / 'file'} is a file\n"
     )
     assert verified == []

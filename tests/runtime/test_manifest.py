@@ -87,7 +87,7 @@ def _put(data: Any, path: str, value: object) -> str:
         ("model.id", "", "model.id is '', expected a text of printable characters"),
         ("model.revision", 3, "model.revision is 3, expected a text"),
         ("model.weights_sha256", "ab", "model.weights_sha256 is 'ab', expected a SHA-256 in hex"),
-        ("model.more", 1, "model.more is 1, expected no such field"),
+        ("model.more", 1, "model.more is an unknown field"),
         ("files", 3, "files is 3, expected a list"),
         ("files.0.path", ..., "files[0].path is None, expected to be there"),
         ("files.0.bytes", -1, "files[0].bytes is -1, expected a whole number from 0 to "),

@@ -68,7 +68,11 @@ def test_the_narrower_section_wins(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("[int8]\n\ncosine-median = 1\n", "line 3: unknown gate 'cosine-median'; known: unit-len"),
+        (
+            "[int8]\n\ncosine_min = 1\n",
+            "line 3: unknown gate 'cosine_min' .did you mean 'cosine-min'..; known: unit-len",
+        ),
+        ("[int8]\n\nspeed = 1\n", "line 3: unknown gate 'speed'; known: unit-len"),
         ("[int8]\n[cpu]\nlimit = 1\n", "line 2: 'cpu' is no section of a policy; expected one of"),
         ("cosine-min = 1\n", "line 1: 'cosine-min' is no section of a policy"),
         ("[int8]\nlimit = 1\n", "line 2: the gate 'limit' has no threshold to set"),

@@ -70,7 +70,8 @@ def read_sts_pairs(path: Path) -> tuple[SentencePair, ...]:
                         + (f" with the score {row[2]!r}" if len(row) == 3 else "")
                     )
     except (OSError, UnicodeDecodeError) as error:
-        raise StsFileError(f"cannot read the labelled pairs {path}: {error}") from error
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise StsFileError(f"cannot read the labelled pairs {path}: {reason}") from error
     except csv.Error as error:
         raise StsFileError(f"{path}, line {rows.line_num}: {error}") from error
     if len(pairs) < MIN_PAIRS:
