@@ -16,9 +16,23 @@ from minilm.runtime.display import visible, visible_json
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-__all__ = ["counting", "logging_on", "note", "print_json", "print_table", "size", "steps"]
+__all__ = [
+    "conclude",
+    "counting",
+    "logging_on",
+    "note",
+    "print_json",
+    "print_line",
+    "print_table",
+    "size",
+    "steps",
+    "verdict",
+]
 
 _DRAW_AFTER_SECONDS: Final = 1.0
+
+_STYLES: Final = {"✗ FAILED": "bold red", "FAILED": "bold red", "✓ passed": "green"}
+"""How a cell that begins so is drawn on a terminal; rich leaves colour out under NO_COLOR."""
 
 
 def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
@@ -42,11 +56,41 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]
     sys.stdout.write("\n")
 
 
+def print_line(text: str, *, passed: bool | None = None) -> None:
+    """Print a line: on a terminal green if `passed`, red if not, wrapped between words."""
+    text = visible(text)
+    if not sys.stdout.isatty():
+        sys.stdout.write(f"{text}\n")
+        return
+    from rich.console import Console
+    from rich.text import Text
+
+    style = {None: "", True: "bold green", False: "bold red"}[passed]
+    Console(markup=False, emoji=False, highlight=False).print(Text(text, style=style))
+
+
+def verdict(*, passed: bool, count: int | None = None) -> str:
+    """ "✓ passed 17" or "✗ FAILED 2": the sign only where it can be shown, the count if given."""
+    word, sign = ("passed", "✓") if passed else ("FAILED", "✗")
+    number = "" if count is None else f" {count}"
+    return f"{sign} {word}{number}" if _shows(sign) else f"{word}{number}"
+
+
 def print_json(document: object) -> None:
     """Print `document` as indented JSON on standard output."""
     ascii_only = sys.stdout.encoding.lower() != "utf-8"
     text = json.dumps(document, indent=2, ensure_ascii=ascii_only, allow_nan=False)
     sys.stdout.write(f"{visible_json(text)}\n")
+
+
+def conclude(message: str) -> None:
+    """Say what a command has done: in the log if there is one, else on a terminal alone."""
+    if logging_on():
+        import logging
+
+        logging.getLogger(__name__).info(message)
+    elif sys.stderr.isatty():
+        sys.stderr.write(f"{visible(message)}\n")
 
 
 def note(message: str) -> None:
@@ -63,6 +107,8 @@ def size(count: int) -> str:
 
 def logging_on() -> bool:
     """Whether the user asked for a log: -v or --log-json."""
+    if "logging" not in sys.modules:  # then nobody asked, and the import can be spared
+        return False
     import logging
 
     return bool(logging.getLogger("minilm").handlers)
@@ -118,15 +164,30 @@ def _draw_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     table = Table(
         title=title, title_justify="left", box=SIMPLE_HEAD, show_header=any(columns), pad_edge=False
     )
-    for column in columns:
-        table.add_column(column, overflow="fold")
+    for place, column in enumerate(columns):
+        # The first column has the row's name, by which the rest is found: it stays whole.
+        table.add_column(column, overflow="fold", no_wrap=place == 0)
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*(Text(cell, style=_style(cell)) for cell in row))
     Console(markup=False, emoji=False, highlight=False).print(table)
+
+
+def _style(cell: str) -> str:
+    return next((style for mark, style in _STYLES.items() if cell.startswith(mark)), "")
+
+
+def _shows(text: str) -> bool:
+    """Whether standard output can show these characters."""
+    try:
+        text.encode(sys.stdout.encoding or "ascii")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _plain_line(message: str) -> None:

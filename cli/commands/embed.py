@@ -5,6 +5,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
+from time import perf_counter
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -60,7 +61,7 @@ def command(  # noqa: PLR0913 - one parameter an option
       toolkit embed --input reviews.csv.gz --column body --keep id --output vectors.jsonl
       zcat reviews.jsonl.gz | toolkit embed --input - --field body --output vectors.jsonl
     """
-    from minilm.cli.console import counting, note
+    from minilm.cli.console import conclude, counting, logging_on, note
 
     if output is not None:
         check_output(output)
@@ -72,7 +73,13 @@ def command(  # noqa: PLR0913 - one parameter an option
             raise UsageError(f"{output} has no room for other fields", option="--keep")
         wanted = ()
     records = inputs.open(texts or (), keep=wanted)
+    started = perf_counter()
     with options.load() as encoder:
+        if logging_on():
+            conclude(
+                f"{encoder.variant.name} loaded in {perf_counter() - started:.2f} s: {encoder.why}"
+            )
+        started = perf_counter()
         recipe = {"on-long": options.on_long, "keep": _keep_name(wanted), **_recipe(encoder)}
         with _open(output, encoder.dimension, recipe, records.schema, resume=resume) as sink:
             if sink.rows:
@@ -83,6 +90,7 @@ def command(  # noqa: PLR0913 - one parameter an option
                     sink.add(block_records, block, encoder.last_report)
                     count(len(block_records))
         report = sink.report
+        conclude(_conclusion(sink, encoder, output, perf_counter() - started))
     for sentence in records.notes():
         note(sentence)
     if report.texts_cut:
@@ -90,6 +98,18 @@ def command(  # noqa: PLR0913 - one parameter an option
             f"{report.texts_cut} of {report.texts} texts were cut to what the model reads, "
             f"{report.tokens_cut} tokens are lost: see --on-long"
         )
+
+
+def _conclusion(sink: "VectorSink", encoder: "Encoder", output: Path | None, seconds: float) -> str:
+    """What was made, where it is, by which variant, and how fast."""
+    from minilm.cli.console import size
+
+    made = f"{sink.rows:,} x {encoder.dimension} float32 by {encoder.variant.name}"
+    texts = sink.report.texts
+    rate = f", {texts / seconds:,.0f} texts/s" if texts and seconds > 0 else ""
+    if output is None:
+        return f"{made}{rate}"
+    return f"wrote {output}: {made}, {size(output.stat().st_size)}{rate}"
 
 
 def _has_fields(output: Path | None) -> bool:

@@ -44,4 +44,4 @@ def command(  # noqa: PLR0913 - one parameter an option
         typer.echo(f"{matches[0].cosine:.4f}")
     else:
         rows = [(f"{match.cosine:.4f}", str(match.number), match.text) for match in matches]
-        print_table(f"closest to {text!r}", ("cosine", "number", "text"), rows)
+        print_table(f"closest to {text!r}", ("cosine", "line", "text"), rows)

@@ -16,7 +16,13 @@ from minilm.cli.options import (
     known_variants,
     naming,
 )
-from minilm.cli.report_output import ReportOptions, print_policy, print_report
+from minilm.cli.report_output import (
+    DEFAULT_DIRECTORY,
+    ReportOptions,
+    print_closing,
+    print_policy,
+    print_report,
+)
 from minilm.runtime.errors import GateFailed, InvalidArtifact
 from minilm.runtime.manifest import MANIFEST_NAME, VARIANTS
 
@@ -116,6 +122,7 @@ class ReferenceOptions:
                 )
             step("checking files")
             checked = verify.check_bundle(bundle, names)
+            step("loading the original")
             return verify.verify_bundle(
                 checked,
                 verify.resolve_reference(self.against, bundle),
@@ -161,18 +168,32 @@ def command(
     reports.check(bundle)
     command_line = reference.command_line(bundle, variants)
     report = replace(reference.verify(bundle, variants), command=command_line)
-    reports.write(report)
+    files = reports.write(report)
     from minilm.cli.console import logging_on, print_json
     from minilm.verify import render_report
 
     if as_json:
         print_json(json.loads(render_report(report, "json")))
     else:
-        print_report(report, str(bundle))
         if reference.policy is not None or logging_on():
             print_policy(report)
+        print_report(report, str(bundle))
+        print_closing(report, bundle, files, _following(report, bundle))
     if not report.passed:
         raise GateFailed(f"{bundle} is not the original's equal: {_failed(report)}")
+
+
+def _following(report: "Report", bundle: Path) -> str:
+    """The command that makes sense next."""
+    failed = [variant.name for variant in report.variants if not variant.passed]
+    if failed:
+        words = ["toolkit", "verify", str(bundle), "--variants", ",".join(failed)]
+        return shlex.join([*words, "--report-dir", str(DEFAULT_DIRECTORY)])
+    if not report.passed:
+        return shlex.join(["toolkit", "inspect", str(bundle), "--check"])
+    if not (bundle / MANIFEST_NAME).is_file():
+        return "toolkit build, for a bundle that `minilm.runtime` loads"
+    return shlex.join(["toolkit", "embed", "a text", "--bundle", str(bundle)])
 
 
 def _graphs(directory: Path, asked: Iterable[str] | None) -> list[str]:

@@ -190,8 +190,8 @@ def test_similarity_ranks_a_file(bundle: Path, tmp_path: Path) -> None:
     assert matches[1]["cosine"] == pytest.approx(matches[2]["cosine"], abs=1e-5)
     table = toolkit("similarity", "a cat sleeps", "-i", source, "--top", "1", "-b", bundle, *CPU)
     assert table.stdout.splitlines()[1:3] == [
-        "cosine  number  text",
-        f"{matches[0]['cosine']:.4f}  3       the cat is asleep",
+        "cosine  line  text",
+        f"{matches[0]['cosine']:.4f}  3     the cat is asleep",
     ]
 
 
@@ -202,15 +202,24 @@ def test_similarity_needs_one_other(extra: tuple[str, ...]) -> None:
     assert "one of the two" in result.stderr
 
 
+def test_inspect_fits_one_screen(bundle: Path) -> None:
+    result = toolkit("inspect", bundle)
+    assert (result.exit_code, result.stderr) == (0, "")
+    lines = result.stdout.splitlines()
+    assert len(lines) < 24
+    assert max(map(len, lines)) <= 80
+    assert sum(line.endswith("  taken") for line in lines) == 1
+
+
 def test_inspect_shows_the_manifest(bundle: Path) -> None:
-    result = toolkit("inspect", bundle, "--check")
+    result = toolkit("inspect", bundle, "--check", "--files", "--operators")
     assert (result.exit_code, result.stderr) == (0, "")
     manifest = read(bundle)
     for file in manifest.files:
         assert f"{file.path} " in result.stdout
         assert file.sha256 in result.stdout
     for variant in manifest.variants:
-        assert f"\n{variant.name} " in result.stdout
+        assert result.stdout.count(f"\n{variant.name} ") == 2
     assert "every file is as the manifest says" in result.stdout
 
 

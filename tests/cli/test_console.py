@@ -1,9 +1,20 @@
 """Tables and progress: plain where nobody looks, drawn on a terminal."""
 
+import io
 import logging
+import re
 
 import pytest
-from minilm.cli.console import counting, logging_on, print_json, print_table, size, steps
+from minilm.cli.console import (
+    conclude,
+    counting,
+    logging_on,
+    print_json,
+    print_table,
+    size,
+    steps,
+    verdict,
+)
 
 
 def test_a_plain_table_is_aligned(capsys: pytest.CaptureFixture[str]) -> None:
@@ -31,6 +42,43 @@ def test_a_drawn_table_takes_text_as_it_is(
     out = capsys.readouterr().out
     assert "[bold]not markup[/bold] :smile:" in out
     assert "─" in out
+
+
+def test_names_stay_whole_at_80_columns(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "80")
+    names = ("openvino/bf16", "native/int8")
+    print_table("wide", ("variant", "a", "b"), [(name, "x" * 70, "y " * 40) for name in names])
+    out = re.sub("\x1b.*?m", "", capsys.readouterr().out)
+    assert all(name in out for name in names)
+    assert max(map(len, out.splitlines())) <= 80
+
+
+@pytest.mark.parametrize(("encoding", "shown"), [("utf-8", "✗ FAILED 2"), ("ascii", "FAILED 2")])
+def test_a_verdict_has_a_sign_where_it_can_be_shown(
+    encoding: str, shown: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdout", io.TextIOWrapper(io.BytesIO(), encoding=encoding))
+    assert verdict(passed=False, count=2) == shown
+
+
+def test_a_conclusion_is_for_terminals_and_logs(
+    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    conclude("wrote x.npy")
+    assert capsys.readouterr() == ("", "")
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    conclude("wrote x.npy")
+    assert capsys.readouterr() == ("", "wrote x.npy\n")
+    monkeypatch.setattr(logging.getLogger("minilm"), "handlers", [caplog.handler])
+    caplog.set_level(logging.INFO, "minilm")
+    conclude("wrote y.npy")
+    assert caplog.messages[-1] == "wrote y.npy"
+    assert capsys.readouterr().err == ""
 
 
 def test_json_is_strict(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,13 +1,15 @@
 """`toolkit verify` around the judging: options in, a summary, reports and an exit code out."""
 
+import io
 import json
 import logging
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from minilm.cli.report_output import FORMATS
+from minilm.cli.report_output import FORMATS, print_report
 from minilm.verify import BUILT_IN, REPORT_FORMATS, Report, Skipped
 
 from tests.support.cli import toolkit
@@ -38,7 +40,7 @@ def test_verify_prints_a_line_a_variant(verified: list[dict[str, Any]]) -> None:
     result = toolkit("verify", "good")
     assert (result.exit_code, result.stderr) == (
         0,
-        "checking files\njudging cpu/int8\nnote: gate golden: left out\n",
+        "checking files\nloading the original\njudging cpu/int8\nnote: gate golden: left out\n",
     )
     assert verified == [
         {
@@ -51,7 +53,12 @@ def test_verify_prints_a_line_a_variant(verified: list[dict[str, Any]]) -> None:
         }
     ]
     assert result.stdout.startswith("good against the original, policy built-in\n")
-    assert "failed" not in result.stdout
+    assert "failed" not in result.stdout.lower()
+    assert result.stdout.endswith(
+        "good passed all 2 gates.\n"
+        "reports: none; --report-dir DIR writes them\n"
+        "next: toolkit build, for a bundle that `minilm.runtime` loads\n"
+    )
 
 
 def test_verify_passes_options_on(verified: list[dict[str, Any]], tmp_path: Path) -> None:
@@ -76,10 +83,17 @@ def test_verify_passes_options_on(verified: list[dict[str, Any]], tmp_path: Path
 def test_a_failed_gate_exits_with_1(verified: list[dict[str, Any]]) -> None:
     result = toolkit("verify", "bad")
     assert result.exit_code == 1
-    lines = [" ".join(line.split()) for line in result.stdout.splitlines()]
-    assert "cpu/int8 cosine-min 0.5 >= 0.99 an odd text see the text" in lines
+    assert result.stdout.endswith(
+        "✗ FAILED cpu/int8 cosine-min: 0.50, asked for at least 0.99\n"
+        "    lowest cosine to the original; worst: an odd text\n"
+        "    advice: see the text\n"
+        "bad failed 1 of 2 gates.\n"
+        "reports: none; --report-dir DIR writes them\n"
+        "next: toolkit verify bad --variants cpu/int8 --report-dir report\n"
+    )
+    assert "cpu/int8  ✗ FAILED 1  0.750000  0.500000" in result.stdout
     assert result.stderr.endswith("error: bad is not the original's equal: cpu/int8 cosine-min\n")
-    assert "policy built-in\ngate" not in result.stdout
+    assert "verdict" not in result.stdout
 
 
 def test_a_policy_that_is_asked_for_is_printed(
@@ -87,7 +101,11 @@ def test_a_policy_that_is_asked_for_is_printed(
 ) -> None:
     policy = tmp_path / "empty.toml"
     policy.touch()
-    table = "policy built-in\ngate        cpu/int8\ncosine-min  >= 0.99\n"  # as the report says
+    table = (
+        "policy built-in\n"
+        "variant   gate        verdict   figure   asked\n"
+        "cpu/int8  cosine-min  ✓ passed  0.99951  >= 0.99\n"
+    )
     assert table in toolkit("verify", "good", "--policy", policy).stdout
     assert table not in toolkit("verify", "good", "--policy", policy, "--json").stdout
     monkeypatch.setattr(logging.getLogger("minilm"), "handlers", [logging.NullHandler()])
@@ -110,10 +128,12 @@ def test_what_a_variant_leaves_out_is_said_once(
     )
     result = toolkit("verify", "good")
     assert result.exit_code == 1
+    assert result.stdout.count("    lost in the middle\n") == 2
+    names = re.findall(r"^c\w+/\w+", result.stdout, re.MULTILINE)
+    assert names == ["cpu/fp32", "cpu/int8", "cuda/int8"]  # failed first
     assert result.stderr.splitlines() == [
         "checking files",
-        "note: cpu/fp32 cosine-min: lost in the middle",
-        "note: cpu/fp32 kendall: lost in the middle",
+        "loading the original",
         "note: gate golden: left out",
         "note: cpu/int8, cuda/int8: gate sts-drop: left out",
         "note: cpu/int8: gate limit: alone",
@@ -159,7 +179,6 @@ def test_verify_writes_its_report(
     ("asked", "message"),
     [
         (("--report", "pdf", "--report-dir", "r"), f"no format 'pdf'; known: {', '.join(FORMATS)}"),
-        (("--report", "json"), "say where to: --report-dir DIR"),
     ],
 )
 def test_a_report_that_cannot_be(
@@ -182,3 +201,39 @@ def test_a_hopeless_report_directory_is_found_first(
         f"{tmp_path / 'file'} is a file\n"
     )
     assert verified == []
+
+
+def test_reports_go_to_a_folder_of_their_own_unless_told(
+    verified: list[dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = toolkit("verify", "good", "--report", "html,json")
+    assert result.exit_code == 0
+    assert {path.name for path in (tmp_path / "report").iterdir()} == {"report.html", "report.json"}
+    assert "\nreports: report/report.html, report/report.json\n" in result.stdout
+    page = (tmp_path / "report" / "report.html").read_text(encoding="utf-8")
+    assert "<code>toolkit verify good</code>" in page
+
+
+def test_the_report_repeats_the_options(verified: list[dict[str, Any]]) -> None:
+    options = ("--variants", "cpu/int8", "--sts", "my pairs.csv", "--threads", "2")
+    document = json.loads(toolkit("verify", "good", *options, "--json").stdout)
+    assert document["command"] == (
+        "toolkit verify good --variants cpu/int8 --sts 'my pairs.csv' --threads 2"
+    )
+
+
+@pytest.mark.parametrize(("no_color", "coloured"), [("", True), ("1", False)])
+def test_a_failure_is_red_and_a_word(
+    no_color: str, coloured: bool, verified: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NO_COLOR", no_color)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "80")
+    shown = io.StringIO()
+    shown.isatty = lambda: True  # type: ignore[method-assign]
+    monkeypatch.setattr("sys.stdout", shown)
+    print_report(FAILED, "bad")
+    text = shown.getvalue()
+    assert "FAILED" in text
+    assert ("31m" in text) == coloured
