@@ -76,9 +76,7 @@ def command(  # noqa: PLR0913 - one parameter an option
     started = perf_counter()
     with options.load() as encoder:
         if logging_on():
-            conclude(
-                f"{encoder.variant.name} loaded in {perf_counter() - started:.2f} s: {encoder.why}"
-            )
+            conclude(f"loaded in {perf_counter() - started:.2f} s: {encoder.why}")
         started = perf_counter()
         recipe = {"on-long": options.on_long, "keep": _keep_name(wanted), **_recipe(encoder)}
         with _open(output, encoder.dimension, recipe, records.schema, resume=resume) as sink:

@@ -58,7 +58,7 @@ def test_build_prints_stages_and_files(built: list[BuildOptions]) -> None:
     assert "cpu/int8 0.1 reused" in lines
     assert "artifacts/all-MiniLM-L6-v2: 1 files, 90.4 MB" in lines
     assert "onnx/model.onnx 90.4 MB 3a1ca4cd3a1c" in lines
-    assert "cpu/int8 2/2 passed 0.750000 0.505000 0.500000 23.6 MB 0.0" in lines
+    assert "cpu/int8 ✓ passed 2 0.750000 0.500000 >= 0.99 23.6 MB" in lines
 
 
 def test_build_passes_options_on(built: list[BuildOptions], tmp_path: Path) -> None:
