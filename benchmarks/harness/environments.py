@@ -30,7 +30,7 @@ ENVIRONMENTS: Final = ROOT / ".venv-peers"
 MODELS: Final = ENVIRONMENTS / "models"
 
 _REQUIREMENTS: Final = ROOT / "benchmarks" / "peers" / "requirements"
-_SOURCE_FILES: Final = ("pyproject.toml", "README.md", "LICENSE")
+_SOURCE_FILES: Final = ("pyproject.toml", "setup.py", "MANIFEST.in", "README.md", "LICENSE")
 
 
 class SetupError(RuntimeError):
@@ -97,7 +97,8 @@ def _install_wheel(python: Path) -> None:
         for name in _SOURCE_FILES:
             shutil.copy(ROOT / name, source)
         for name in package_folders():
-            ignored = shutil.ignore_patterns("__pycache__")
+            # The native encoder is compiled anew, as for anybody who installs from source.
+            ignored = shutil.ignore_patterns("__pycache__", "*.so", "*.dylib", "*.dll")
             shutil.copytree(ROOT / name, source / name, ignore=ignored)
         pip = (sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation")
         _run(*pip, "--wheel-dir", str(wheels), str(source))

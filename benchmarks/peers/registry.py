@@ -46,12 +46,13 @@ class PeerConfig:
 
 
 def _ours(target: str, precision: str) -> PeerConfig:
+    extra = "" if target == "native" else f"[{target}]"
     return PeerConfig(
         name=f"minilm {target}/{precision}",
         environment=OURS,
         module="minilm",
         folder="",
-        requires=f"minilm-toolkit[{target}]",
+        requires=f"minilm-toolkit{extra}",
         options={"target": target, "precision": precision},
         start=(
             "import sys; from minilm.runtime import load; "
@@ -90,6 +91,7 @@ def _embed_anything(backend: str) -> PeerConfig:
 
 
 PEERS: Final[tuple[PeerConfig, ...]] = (
+    _ours("native", "int8"),
     _ours("cpu", "fp32"),
     _ours("cpu", "int8"),
     _ours("openvino", "bf16"),

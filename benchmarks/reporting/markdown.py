@@ -51,7 +51,7 @@ def report(results: Results) -> str:
     if results.starts or results.steps:
         parts.append(f"## Starts of this project\n\n{_starts(results)}")
     if results.stream_bytes:
-        parts.append(f"## Memory of cpu/int8 over a stream\n\n{_stream(results)}")
+        parts.append(f"## Memory of native/int8 over a stream\n\n{_stream(results)}")
     if results.ceiling:
         parts.append(f"## Share of the machine's ceiling\n\n{_ceiling(results)}")
     parts.append(f"## Notes\n\n{_notes(results)}")
@@ -114,7 +114,7 @@ def _rest(results: Results) -> str:
 
 def _ratios(results: Results) -> str:
     ours = results.row(results.choice[0]) or _best(results, ours=True)
-    int8 = results.row("minilm cpu/int8")
+    int8 = results.row("minilm native/int8")
     peer_short = _best(results, ours=False)
     peer_long = _best(results, ours=False, long=True)
     peer_single = min(
@@ -124,17 +124,21 @@ def _ratios(results: Results) -> str:
     )
     torch, fast = results.row(REFERENCE), results.row("fastembed")
     onnx = results.row("sentence-transformers onnx int8")
+    graph = results.row("minilm cpu/int8")
     best, best_long = _best(results, ours=True), _best(results, ours=True, long=True)
     pairs = (
         ("short texts/s", best, peer_short, "short_rates"),
         ("short texts/s", best, torch, "short_rates"),
         ("short texts/s", best, fast, "short_rates"),
         ("short texts/s", int8, onnx, "short_rates"),
+        ("short texts/s", int8, graph, "short_rates"),
         ("long texts/s", best_long, peer_long, "long_rates"),
+        ("long texts/s", int8, graph, "long_rates"),
         ("one short text, median", ours, peer_single, "single_seconds"),
         ("start", int8, fast, "start_seconds"),
         ("start", int8, torch, "start_seconds"),
         ("installed size", int8, torch, "size_bytes"),
+        ("installed size", int8, graph, "size_bytes"),
     )
     rows = []
     for what, a, b, name in pairs:
@@ -148,7 +152,7 @@ def _starts(results: Results) -> str:
     rows = [(name, _with_spread(values, 3)) for name, values in results.starts.items()]
     whole = markdown(("whole process", "s"), rows)
     budget = [(name, _number(median_of(v), 1, 1e3)) for name, v in results.steps.items()]
-    return f"{whole}\n{markdown(('step of a start of cpu/int8, hashes checked', 'ms'), budget)}"
+    return f"{whole}\n{markdown(('step of a start of native/int8, hashes checked', 'ms'), budget)}"
 
 
 def _stream(results: Results) -> str:

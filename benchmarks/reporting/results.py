@@ -66,8 +66,8 @@ class Results:
         rows: peers in the catalogue's order.
         choice: name of the row that `load(path)` takes here, and why.
         starts: further whole processes, name to seconds of each round.
-        steps: of a start of cpu/int8, name to seconds of each round.
-        stream_bytes: resident memory of cpu/int8 after each block of texts of a stream.
+        steps: of a start of native/int8, name to seconds of each round.
+        stream_bytes: resident memory of native/int8 after each block of texts of a stream.
         stream_step: texts of such a block.
         ceiling: kind of product ("int8") to operations a second of a large one.
         operations: of a short and of a long text.

@@ -93,7 +93,7 @@ def time_process(command: Sequence[str], bundle: Path) -> float:
 
 
 def steps(python: Path, bundle: Path, rounds: int) -> dict[str, list[float]]:
-    """Seconds of each step of a start of cpu/int8, by name.
+    """Seconds of each step of a start of native/int8, by name.
 
     Raises:
         StartError: the process failed.

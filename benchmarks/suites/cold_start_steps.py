@@ -1,4 +1,4 @@
-"""Time the steps of a start of cpu/int8; runs by itself in the environment of this project's wheel.
+"""Time the steps of a start of native/int8; runs by itself, in the environment of the wheel.
 
     python -I cold_start_steps.py BUNDLE STARTED
 
@@ -22,11 +22,11 @@ __all__ = ["WRAPPED", "main"]
 WRAPPED: Final = {
     "read and hash files": ("minilm.runtime.loading", "_read"),
     "tokenizer (beside the session)": ("minilm.runtime.text.tokenizer", "TextTokenizer"),
-    "session": ("minilm.runtime.backends.onnxruntime", "open_session"),
+    "session": ("minilm.runtime.backends.native", "open_session"),
 }
 """Step of `load` to the function that does it: a test holds that these exist."""
 
-_IMPORTS: Final = ("numpy", "onnxruntime", "tokenizers", "minilm.runtime")
+_IMPORTS: Final = ("numpy", "tokenizers", "minilm.runtime")
 
 
 def main(bundle: str, started: int) -> None:
@@ -40,7 +40,7 @@ def main(bundle: str, started: int) -> None:
         seconds[step] = 0.0
         _wrap(module, name, step, seconds)
     before = time.perf_counter()
-    encoder = import_module("minilm.runtime").load(bundle, target="cpu", precision="int8")
+    encoder = import_module("minilm.runtime").load(bundle, target="native", precision="int8")
     seconds["load, all of it"] = time.perf_counter() - before
     before = time.perf_counter()
     encoder.encode("a text")

@@ -75,7 +75,7 @@ def run(options: Options) -> Results:
     for row in results.measured():
         if row.entry.requires:
             row.size_bytes = _size(pythons[row.entry.environment], row.entry.requires)
-    int8 = results.row("minilm cpu/int8")
+    int8 = results.row("minilm native/int8")
     if int8 is not None and options.stream_texts:
         python, count = pythons[OURS], options.stream_texts
         found = throughput.stream(int8, python, texts.short, options.bundle, count)
