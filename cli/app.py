@@ -123,7 +123,7 @@ def root(
     version: Annotated[  # noqa: ARG001 - the callback acts on it
         bool,
         typer.Option(
-            "--version", help="Print the version.", is_eager=True, callback=_print_version
+            "--version", "-V", help="Print the version.", is_eager=True, callback=_print_version
         ),
     ] = False,
     verbose: Annotated[

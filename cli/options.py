@@ -193,7 +193,8 @@ class EncoderOptions:
     def _check_variant(self, name: str) -> None:
         if name not in VARIANTS:
             raise UsageError(
-                f"no variant {name!r}; known: {', '.join(VARIANTS)}", option="--variant"
+                f"no variant {name!r}{did_you_mean(name, VARIANTS)}; known: {', '.join(VARIANTS)}",
+                option="--variant",
             )
         if self.target is not None or self.precision is not None:
             raise UsageError(

@@ -43,6 +43,7 @@ def test_version() -> None:
     result = run_toolkit("--version")
     assert (result.returncode, result.stderr) == (0, "")
     assert result.stdout.startswith("minilm-toolkit ")
+    assert toolkit("-V").stdout == result.stdout
 
 
 def test_an_unknown_command_lists_the_known_ones() -> None:

@@ -83,6 +83,7 @@ def test_ctrl_c_ends_with_130(monkeypatch: pytest.MonkeyPatch) -> None:
             ["similarity", "a", "b", "--variant", "cpu/int8", "--target", "cpu"],
             "--variant: cpu/int8 says target and precision: give it, or --target and --precision",
         ),
+        (["embed", "a", "--variant", "cpu/int4"], "--variant: no variant 'cpu/int4' .did you .*"),
         (["embed", "a", "--output", "x.csv"], "--output: x.csv: the name must end in .*"),
         (["embed", "a", "-o", "x.npy", "--keep", "id"], "--keep: x.npy has no room for other .*"),
         (["embed", "a", "--resume"], "--resume: applies to --output only"),

@@ -178,7 +178,7 @@ def test_github_annotates_each_failed_gate() -> None:
         "Worst: 50%25, a:b%0Aseen%0AAdvice: see the text: long ones point to the limit, "
         "odd ones to the tokenizer"
     )
-    assert verdict.startswith("::notice title=all-MiniLM-L6-v2%3A failed 1 of 3 gates::")
+    assert verdict.startswith("::error title=all-MiniLM-L6-v2%3A failed 1 of 3 gates::")
     assert notes == [
         "::notice title=all-MiniLM-L6-v2 bundle::gate golden: left out",
         "::notice title=all-MiniLM-L6-v2 cpu/int8::gate top10: switched off by the policy",

@@ -8,7 +8,7 @@ __all__ = ["render"]
 
 
 def render(report: Report) -> str:
-    """An error per failed gate, a notice with the verdict, a notice per thing that was left out."""
+    """Errors for failed gates and a failed verdict, notices for a pass and what was left out."""
     lines = []
     for place, gate in report.failures:
         title = f"{report.artifact} {place}: {gate.name} failed"
@@ -16,7 +16,8 @@ def render(report: Report) -> str:
         parts = (f"{format_failure(gate)}: {gate.meaning}", worst, gate.detail)
         lines.append(_command("error", title, *parts, f"Advice: {gate.advice}"))
     about = f"{report.model} against {report.reference}, policy {report.policy}"
-    lines.append(_command("notice", f"{report.artifact}: {verdict_of(report)}", about))
+    level = "notice" if report.passed else "error"
+    lines.append(_command(level, f"{report.artifact}: {verdict_of(report)}", about))
     lines += [
         _command("notice", f"{report.artifact} {place}", note) for place, note in report.all_notes()
     ]
