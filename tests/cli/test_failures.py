@@ -78,7 +78,6 @@ def test_ctrl_c_ends_with_130(monkeypatch: pytest.MonkeyPatch) -> None:
         (["embed", "a", "--threads", "0"], "--threads: 0 is not in the range x>=1"),
         (["embed", "a", "--precision", "x"], "--precision: 'x' is not one of 'fp32', .*"),
         (["embed", "a", "--target", "cpu", "--precision", "fp16"], "--precision: no variant .*"),
-        (["embed", "a", "--variant", "cpu/int4"], "--variant: no variant 'cpu/int4'; known: .*"),
         (
             ["similarity", "a", "b", "--variant", "cpu/int8", "--target", "cpu"],
             "--variant: cpu/int8 says target and precision: give it, or --target and --precision",
