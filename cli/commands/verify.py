@@ -178,17 +178,16 @@ def command(
         if reference.policy is not None or logging_on():
             print_policy(report)
         print_report(report, str(bundle))
-        print_closing(report, bundle, files, _following(report, bundle))
+        print_closing(report, bundle, files, _following(report, bundle, reference))
     if not report.passed:
         raise GateFailed(f"{bundle} is not the original's equal: {_failed(report)}")
 
 
-def _following(report: "Report", bundle: Path) -> str:
+def _following(report: "Report", bundle: Path, reference: ReferenceOptions) -> str:
     """The command that makes sense next."""
     failed = [variant.name for variant in report.variants if not variant.passed]
     if failed:
-        words = ["toolkit", "verify", str(bundle), "--variants", ",".join(failed)]
-        return shlex.join([*words, "--report-dir", str(DEFAULT_DIRECTORY)])
+        return f"{reference.command_line(bundle, failed)} --report-dir {DEFAULT_DIRECTORY}"
     if not report.passed:
         return shlex.join(["toolkit", "inspect", str(bundle), "--check"])
     if not (bundle / MANIFEST_NAME).is_file():

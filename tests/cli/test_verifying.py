@@ -91,6 +91,8 @@ def test_a_failed_gate_exits_with_1(verified: list[dict[str, Any]]) -> None:
         "reports: none; --report-dir DIR writes them\n"
         "next: toolkit verify bad --variants cpu/int8 --report-dir report\n"
     )
+    again = toolkit("verify", "bad", "--threads", "2").stdout
+    assert "next: toolkit verify bad --variants cpu/int8 --threads 2 --report-dir report" in again
     assert "cpu/int8  ✗ FAILED 1  0.750000  0.500000" in result.stdout
     assert result.stderr.endswith("error: bad is not the original's equal: cpu/int8 cosine-min\n")
     assert "verdict" not in result.stdout

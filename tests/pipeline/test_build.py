@@ -116,6 +116,9 @@ def test_mean_pooling_with_and_without_norm(
     summary = build(options)
     assert summary.report is not None
     assert summary.report.passed
+    written = json.loads((options.output / "report" / "report.json").read_text("utf-8"))
+    assert written["artifact"] == "bundle"
+    assert written["command"] == f"toolkit verify {options.output} --against {model}"
 
 
 # Kernels of other processors: NumPy's and OpenBLAS's, PyTorch's, MKL's.
