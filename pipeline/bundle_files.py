@@ -10,6 +10,7 @@ from typing import Final
 
 from minilm.convert import DEFAULT_MODEL, Source
 from minilm.convert.settings import transformer_settings
+from minilm.pipeline.tokenizer_files import tokenizer_files, tokenizer_originals
 from minilm.runtime.manifest import (
     MANIFEST_NAME,
     FileEntry,
@@ -26,8 +27,6 @@ _POOLING: Final = "1_Pooling"
 _NORMALIZE: Final = "2_Normalize"
 _OF_TRANSFORMER: Final = (
     "config.json",
-    "tokenizer.json",
-    "tokenizer_config.json",
     "special_tokens_map.json",
     "vocab.txt",
 )
@@ -51,7 +50,10 @@ def copy_model_files(source: Source, bundle: Path) -> list[str]:
     """Copy what makes `bundle` a sentence-transformers repository; gives the paths.
 
     The bundle has one layout, whatever the source has: the transformer's files at the root,
-    `1_Pooling/config.json`, and `sentence_bert_config.json` with the limit in it.
+    `1_Pooling/config.json`, and the limit in each file that another runtime may read it from.
+
+    Raises:
+        SourceError: The tokenizer has no token to pad with.
     """
     layout = source.layout
     origins = {name: layout.transformer / name for name in _OF_TRANSFORMER}
@@ -67,7 +69,11 @@ def copy_model_files(source: Source, bundle: Path) -> list[str]:
             (bundle / path).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(origin, bundle / path)
             copied.append(path)
-    texts = {_MODULES: _modules(source), _SETTINGS: _settings(source)}
+    texts = {
+        _MODULES: _modules(source),
+        _SETTINGS: _settings(source),
+        **tokenizer_files(source),
+    }
     if source.id == DEFAULT_MODEL:
         texts["LICENSE"] = files("minilm.pipeline").joinpath("apache-2.0.txt").read_bytes()
     for path, content in texts.items():
@@ -130,6 +136,7 @@ def write_manifest(
         files=tuple(sorted(files, key=lambda entry: entry.path)),
         variants=tuple(variants),
         toolchain=toolchain(),
+        originals=tokenizer_originals(source),
     )
     (bundle / MANIFEST_NAME).write_text(manifest.to_json(), encoding="utf-8", newline="\n")
     return manifest

@@ -6,7 +6,7 @@ every file of the bundle but itself and `report/`, which holds measurements.
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Final, get_args
 
@@ -81,6 +81,7 @@ class Manifest:
         files: Every file of the bundle but the manifest and `report/`, by path.
         variants: Variants in the order of `VARIANTS`.
         toolchain: Version of each distribution that shaped the bytes.
+        originals: SHA-256 in the source, by path, of files that the bundle holds with changes.
         format: Version of the manifest's layout; the loader refuses one that it does not know.
     """
 
@@ -88,6 +89,7 @@ class Manifest:
     files: tuple[FileEntry, ...]
     variants: tuple[Variant, ...]
     toolchain: Mapping[str, str]
+    originals: Mapping[str, str] = field(default_factory=dict)
     format: int = FORMAT
 
     def variant(self, name: str) -> Variant:
@@ -245,7 +247,9 @@ _MANIFEST: Final = record(
         ),
         "variants": list_of(_VARIANT),
         "toolchain": map_of(text),
+        "originals": map_of(_SHA256),
     },
+    absent={"originals": {}},
 )
 
 

@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from pathlib import PurePosixPath
+from types import MappingProxyType
 from typing import Any, Final, TypeVar
 
 __all__ = [
@@ -173,11 +174,22 @@ def map_of(check: Check[_T]) -> Check[dict[str, _T]]:
     return check_map
 
 
-def record(kind: Callable[..., _T], fields: Mapping[str, Check[Any]]) -> Check[_T]:
-    """Objects with exactly the given fields, as arguments of `kind`."""
+def record(
+    kind: Callable[..., _T],
+    fields: Mapping[str, Check[Any]],
+    *,
+    absent: Mapping[str, object] = MappingProxyType({}),
+) -> Check[_T]:
+    """Objects with exactly the given fields, as arguments of `kind`.
+
+    Args:
+        kind: Function that takes the fields.
+        fields: Check of each field.
+        absent: Values of the fields that may be missing, as older files lack them.
+    """
 
     def check_record(value: object, where: str) -> _T:
-        found = _object(value, where)
+        found = {**absent, **_object(value, where)}
         at = f"{where}." if where else ""
         for name in fields.keys() - found.keys():
             raise MisfitError(f"{at}{name}", None, "to be there")

@@ -39,8 +39,16 @@ class ConvertToFp16:
             node_block_list=[node.name for node in kept],
         )
         model = ir.from_proto(halved)
+        _retype(model.graph)
         _drop_round_trips(model.graph)
         return Changes(model=model, counts={"hidden state": 1})
+
+
+def _retype(graph: ir.Graph) -> None:
+    """Give constants the type of their values: the converter notes fp16 for those that it keeps."""
+    for value in graph.initializers.values():
+        if value.const_value is not None:
+            value.type = ir.TensorType(value.const_value.dtype)
 
 
 def _drop_round_trips(graph: ir.Graph) -> None:

@@ -61,5 +61,6 @@ class FuseTransformer:
         finally:
             logger.setLevel(before)
         fused = ir.from_proto(bert.model)
+        fused.graph.opset_imports.setdefault(MICROSOFT, 1)  # it uses the domain unannounced
         counts = Counter(node.op_type for node in fused.graph if node.domain == MICROSOFT)
         return Changes(model=fused, counts=counts)

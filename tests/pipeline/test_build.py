@@ -53,6 +53,7 @@ def test_bundle_has_what_the_manifest_says(bundle: Path) -> None:
     assert found == covered | {"manifest.json"}
     assert "report/report.json" not in covered
     assert {"LICENSE", "README.md", "golden.npz", "tokenizer.json", "vocab.txt"} <= covered
+    assert set(manifest.originals) == {"tokenizer.json", "tokenizer_config.json"}
 
 
 def test_int8_is_small_and_int8_throughout(bundle: Path) -> None:

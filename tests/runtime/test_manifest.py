@@ -72,6 +72,7 @@ def _put(data: Any, path: str, value: object) -> str:
     ("path", "value", "message"),
     [
         ("model", None, "model is None, expected an object"),
+        ("originals", {"a": "b"}, "originals['a'] is 'b', expected a SHA-256 in hexadecimal"),
         ("model", {}, "expected to be there"),
         ("model.max_tokens", 0, "model.max_tokens is 0, expected a whole number from 3 to "),
         ("model.max_tokens", -1, "model.max_tokens is -1, expected a whole number"),
@@ -120,6 +121,10 @@ def test_fields_that_do_not_fit_are_named(
         Manifest.from_json(_put(data, path, value))
     assert str(caught.value).startswith("manifest.json does not follow format 1: ")
     assert message in str(caught.value)
+
+
+def test_a_manifest_of_before_originals_were_named(data: Any) -> None:
+    assert Manifest.from_json(_put(data, "originals", ...)).originals == {}
 
 
 @pytest.mark.parametrize(

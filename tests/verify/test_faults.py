@@ -19,7 +19,7 @@ from minilm.verify import (
     verify_bundle,
 )
 from minilm.verify.reference import Reference
-from onnx import helper
+from onnx import TensorProto, helper
 
 from tests.support.faults import (
     BundleWithFault,
@@ -97,6 +97,47 @@ def test_facts_that_the_bundles_own_files_contradict(
         "pooling: cls in the manifest, mean in the bundle's files; "
         "normalized: True in the manifest, False in the bundle's files"
     )
+
+
+def test_limits_and_padding_of_the_tokenizers_files(
+    faulty: BundleWithFault, reference: Reference
+) -> None:
+    def original(data: dict[str, Any]) -> None:
+        data["truncation"]["max_length"] = 128
+        data["padding"]["strategy"] = {"Fixed": 128}
+
+    def no_limit(data: dict[str, Any]) -> None:
+        data["model_max_length"] = 10**30
+
+    report = compare(
+        faulty(
+            change_json("tokenizer.json", original), change_json("tokenizer_config.json", no_limit)
+        ),
+        reference,
+    )
+    assert failed_gates(report) == {"facts"}
+    assert report.failures[0][1].detail == (
+        "max_tokens: 256 in the manifest, 128 in tokenizer.json; "
+        "max_tokens: 256 in the manifest, None in tokenizer_config.json; "
+        "padding: BatchLongest expected, Fixed in tokenizer.json"
+    )
+
+
+def test_a_graph_that_onnx_refuses(faulty: BundleWithFault, reference: Reference) -> None:
+    """ONNX Runtime takes it."""
+
+    def mistype(graph: Any) -> None:
+        (weight,) = (
+            each for each in graph.initializer if each.name.endswith("0.output.LayerNorm.weight")
+        )
+        info = helper.make_tensor_value_info(weight.name, TensorProto.FLOAT16, weight.dims)
+        graph.value_info.append(info)
+
+    report = compare(faulty(edit(mistype)), reference)
+    assert failed_gates(report) == {"checker"}
+    (_, gate), *_ = report.failures
+    assert (gate.figure, gate.threshold) == (1, 0)
+    assert "Inferred elem type differs from existing elem type" in gate.worst
 
 
 @pytest.mark.parametrize("variant", ["cpu/int8", "openvino/int8"])

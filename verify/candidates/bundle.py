@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from minilm.verify.candidates.graph_info import (
     read_graph_info,
 )
 from minilm.verify.candidates.graph_session import GraphSession, open_session
+from minilm.verify.candidates.onnx_check import check_onnx
 from minilm.verify.reference.base import Vectors
 
 __all__ = ["BundleCandidate", "CheckedBundle", "check_bundle"]
@@ -109,7 +110,10 @@ class BundleCandidate:
     def read_graph(self) -> GraphInfo | None:
         """Read the first file; None if the library that reads it is not installed."""
         path = self.files[0]
-        return read_graph_info(path) if can_read_graph(path) else None
+        if not can_read_graph(path):
+            return None
+        info = read_graph_info(path)
+        return replace(info, objection=check_onnx(path)) if path.suffix == ".onnx" else info
 
     def close(self) -> None:
         """Release the encoder."""

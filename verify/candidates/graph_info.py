@@ -105,6 +105,7 @@ class GraphInfo:
         opset: of the default ONNX domain, or the highest of OpenVINO's that is used.
         inputs: name, type and shape; dynamic axes by name, or "" where they have none.
         outputs: likewise.
+        objection: What ONNX's checker has against a bundle's graph; empty for nothing.
     """
 
     operators: dict[str, int]
@@ -112,6 +113,7 @@ class GraphInfo:
     opset: int
     inputs: tuple[TensorInfo, ...]
     outputs: tuple[TensorInfo, ...]
+    objection: str = ""
 
 
 def read_graph_info(path: Path) -> GraphInfo:

@@ -7,9 +7,18 @@ from typing import Any, Final
 from minilm.runtime.errors import InvalidArtifact
 from minilm.runtime.reading import read_regular
 
-__all__ = ["max_seq_length", "normalized", "pooling", "read_json"]
+__all__ = [
+    "max_seq_length",
+    "normalized",
+    "pooling",
+    "read_json",
+    "tokenizer_limits",
+    "tokenizer_padding",
+]
 
 _MOST_BYTES: Final = 1 << 28
+_TOKENIZER: Final = "tokenizer.json"
+_TOKENIZER_CONFIG: Final = "tokenizer_config.json"
 
 
 def pooling(directory: Path) -> str:
@@ -59,7 +68,7 @@ def max_seq_length(directory: Path) -> int:
     if said is not None:
         return said
     places = (
-        ("tokenizer_config.json", "model_max_length"),
+        (_TOKENIZER_CONFIG, "model_max_length"),
         ("config.json", "max_position_embeddings"),
     )
     found = [_tokens(read_json(directory, file).get(key)) for file, key in places]
@@ -67,6 +76,33 @@ def max_seq_length(directory: Path) -> int:
     if known:
         return min(known)
     raise InvalidArtifact(f"{directory} does not say how many tokens the model reads")
+
+
+def tokenizer_limits(directory: Path) -> dict[str, int | None]:
+    """Tokens at which a runtime cuts that reads the tokenizer's files alone, by file.
+
+    Returns:
+        None for a file that does not say; nothing for a file that is not there.
+
+    Raises:
+        InvalidArtifact: a file cannot be read.
+    """
+    truncation = read_json(directory, _TOKENIZER).get("truncation")
+    found = {_TOKENIZER: truncation.get("max_length") if isinstance(truncation, dict) else None}
+    if (directory / _TOKENIZER_CONFIG).exists():
+        found[_TOKENIZER_CONFIG] = read_json(directory, _TOKENIZER_CONFIG).get("model_max_length")
+    return {file: _tokens(value) for file, value in found.items()}
+
+
+def tokenizer_padding(directory: Path) -> str:
+    """How `tokenizer.json` pads a batch: "BatchLongest", "Fixed" or "none".
+
+    Raises:
+        InvalidArtifact: it cannot be read.
+    """
+    padding = read_json(directory, _TOKENIZER).get("padding")
+    strategy = padding.get("strategy") if isinstance(padding, dict) else None
+    return "Fixed" if isinstance(strategy, dict) else str(strategy or "none")
 
 
 def _tokens(value: Any) -> int | None:

@@ -15,6 +15,7 @@ from minilm.verify.gates.bundle import (
     Identity,
     bundle_facts,
 )
+from minilm.verify.gates.checker import CHECKER
 from minilm.verify.gates.graph import INTERFACE, OPERATORS, PRECISION
 from minilm.verify.gates.invariance import (
     BATCH_INVARIANCE,
@@ -75,6 +76,7 @@ VARIANT_GATES: Final[tuple[Gate[VariantMeasurements], ...]] = (
     INTERFACE,
     OPERATORS,
     PRECISION,
+    CHECKER,
 )
 
 _ALL: Final[tuple[Gate[Any], ...]] = (*IDENTITY_GATES, *BUNDLE_GATES, *VARIANT_GATES)

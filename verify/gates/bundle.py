@@ -82,10 +82,24 @@ def bundle_facts(bundle: CheckedBundle, baseline: Baseline) -> tuple[Fact, ...]:
         ("max_tokens", model.max_tokens, hf_config.max_seq_length(directory), files),
         ("pooling", model.pooling, hf_config.pooling(directory), files),
         ("normalized", model.normalized, hf_config.normalized(directory), files),
+        *(
+            ("max_tokens", model.max_tokens, limit, f"in {file}")
+            for file, limit in hf_config.tokenizer_limits(directory).items()
+        ),
     )
-    return tuple(
-        Fact(name=name, ours=ours, where="in the manifest", theirs=theirs, elsewhere=elsewhere)
-        for name, ours, theirs, elsewhere in facts
+    padding = Fact(
+        name="padding",
+        ours="BatchLongest",
+        where="expected",
+        theirs=hf_config.tokenizer_padding(directory),
+        elsewhere="in tokenizer.json",
+    )
+    return (
+        *(
+            Fact(name=name, ours=ours, where="in the manifest", theirs=theirs, elsewhere=elsewhere)
+            for name, ours, theirs, elsewhere in facts
+        ),
+        padding,
     )
 
 
@@ -189,6 +203,6 @@ TOKENIZER: Final = Gate(
     name="tokenizer",
     comparison="==",
     meaning="texts that the bundle's tokenizer splits otherwise than the original's",
-    advice="take tokenizer.json from the original's directory, unchanged",
+    advice="tokenizer.json is not the original's but for truncation and padding: build again",
     measure=_tokenizer,
 )
