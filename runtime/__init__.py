@@ -9,6 +9,7 @@
 reads it, and says why it took it (`encoder.why`).
 """
 
+import os
 from typing import TYPE_CHECKING, Final
 
 from minilm.runtime import errors
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
     from minilm.runtime.text.windows import Chunk
 
 __all__ = ["Chunk", "EncodeReport", "Encoder", "SearchHit", "TruncationWarning", "errors", "load"]
+
+# ONNX Runtime reads it when it is imported. Where it is not set, releases such as 1.32 keep an
+# identifier of the device in the home directory and report their use to its makers.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 # Imported when first asked for: the command line reads errors and manifests without NumPy.
 _HOMES: Final = {

@@ -4,12 +4,14 @@ To choose takes no NumPy and no backend, so that both are imported while the fil
 """
 
 import os
-from collections.abc import Callable, Mapping
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from minilm.runtime import selection
 from minilm.runtime.artifact import Variant
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
     from minilm.runtime.hub import HubBundle
 
 __all__ = ["load"]
+
+_TELEMETRY: Final = "openvino_telemetry"
 
 
 def load(  # noqa: PLR0913 - each is a choice of its own, and all have defaults
@@ -181,12 +185,26 @@ def _detect(options: LoadOptions) -> hosts.Host:
 def _import(backend: Backend, variant: Variant) -> None:
     """Import the backend's library, which takes longer than to read the files."""
     try:
-        import_module(backend.module)
+        with _telemetry_hidden():
+            import_module(backend.module)
     except ImportError as error:
         raise BackendUnavailable(
             f"{variant.name} needs {variant.backend}, which is installed but cannot be imported "
             f"({error}): {install_line(backend.extra, upgrade=True)}"
         ) from error
+
+
+@contextmanager
+def _telemetry_hidden() -> Iterator[None]:
+    """Hide a module by which OpenVINO's tools report that they were imported; they do without."""
+    hidden = _TELEMETRY not in sys.modules
+    if hidden:
+        sys.modules[_TELEMETRY] = None  # type: ignore[assignment]  # makes its import fail
+    try:
+        yield
+    finally:
+        if hidden:
+            del sys.modules[_TELEMETRY]
 
 
 def _check_config(bundle: Path, manifest: Manifest, read_one: Callable[[str], bytes]) -> int | None:

@@ -317,6 +317,26 @@ def test_no_network(tiny_bundle: Path) -> None:
     assert _run(_OFFLINE, tiny_bundle) == {"size": 32}
 
 
+_LOAD = """
+import sys
+from minilm.runtime import load
+load(sys.argv[1], target=sys.argv[2]).encode("a text")
+print("{}")
+"""
+
+
+@pytest.mark.parametrize("target", ["cpu", "openvino", "native"])
+def test_no_backend_writes_into_the_home_directory(
+    target: str, tiny_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As ONNX Runtime does for its telemetry."""
+    monkeypatch.delenv("ORT_DISABLE_TELEMETRY")
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    _run(_LOAD, tiny_bundle, target)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_nothing_is_written(tiny_copy: Path) -> None:
     for path in [tiny_copy, *tiny_copy.rglob("*")]:
         path.chmod(0o555 if path.is_dir() else 0o444)
