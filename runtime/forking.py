@@ -31,7 +31,8 @@ class _ForkGate:
 
         Hooks before a fork run in the reverse of their order. One of an earlier module would wait
         here with that module's lock taken, for a load that may want the lock. To be called again
-        when such modules were imported since; hooks that are there twice close the gate twice.
+        when such modules were imported since. Hooks may be there twice then, and those after a fork
+        may be more than those before it, if this is called by another thread in between.
         """
         hooked = {name for name in _LOCKED_FOR_FORKS if name in sys.modules}
         if hooked == self._hooked_before or not hasattr(os, "register_at_fork"):
@@ -45,14 +46,14 @@ class _ForkGate:
 
     def _reset(self) -> None:
         self._changed = threading.Condition()
-        self._forks = 0
+        self._forking: set[int] = set()
         self._depth: dict[int, int] = {}
 
     def __enter__(self) -> None:
         thread = threading.get_ident()
         with self._changed:
             # A thread that is inside already may go further: the fork waits for it.
-            while self._forks and thread not in self._depth:
+            while self._forking - {thread} and thread not in self._depth:
                 self._changed.wait()
             self._depth[thread] = self._depth.get(thread, 0) + 1
 
@@ -67,20 +68,20 @@ class _ForkGate:
             self._depth[thread] -= 1
             if not self._depth[thread]:
                 del self._depth[thread]
-                if self._forks:
+                if self._forking:
                     self._changed.notify_all()
 
     def before_fork(self) -> None:
         """Wait until no other thread is inside. A signal handler may fork inside a call."""
+        thread = threading.get_ident()
         with self._changed:
-            self._forks += 1
-            own = {threading.get_ident()}
-            self._changed.wait_for(lambda: self._depth.keys() <= own)
+            self._forking.add(thread)
+            self._changed.wait_for(lambda: self._depth.keys() <= {thread})
 
     def after_fork_in_parent(self) -> None:
         """Let threads in again."""
         with self._changed:
-            self._forks -= 1
+            self._forking.discard(threading.get_ident())
             self._changed.notify_all()
 
     def after_fork_in_child(self) -> None:

@@ -133,3 +133,19 @@ if child == 0:
     os._exit(0)
 print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 """
+
+
+def test_hooks_that_another_thread_adds_during_a_fork_leave_the_gate_open() -> None:
+    """Then one more hook runs after the fork than ran before it."""
+    gate = type(native_calls)()
+    gate.before_fork()
+    gate.after_fork_in_parent()
+    gate.after_fork_in_parent()
+    entered = threading.Event()
+
+    def enter() -> None:
+        with gate:
+            entered.set()
+
+    threading.Thread(target=enter, daemon=True).start()
+    assert entered.wait(10)

@@ -196,7 +196,7 @@ def test_load_checks_before_it_parses(tiny_copy: Path) -> None:
     (tiny_copy / _GRAPH).write_bytes(bytes(size))
     with pytest.raises(InvalidArtifact, match=r"^onnx/model.onnx was altered"):
         load(tiny_copy, target="cpu", precision="fp32")
-    with pytest.raises(InvalidArtifact, match=r"^ONNX Runtime .* cannot read onnx/model.onnx"):
+    with pytest.raises(InvalidArtifact, match=r"^cannot read onnx/model.onnx: not an ONNX model"):
         load(tiny_copy, target="cpu", precision="fp32", verify="sizes")
 
 

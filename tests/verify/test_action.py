@@ -207,7 +207,7 @@ def test_a_conversion_fails_by_its_own_policy(
     assert failed == ["sts-drop", "sts-drop"]
     assert document["policy"] == "strict.toml"
     assert any("40 texts of texts.txt" in note for note in document["notes"])
-    assert step.log.count("::error ") == 2
+    assert step.log.count("::error ") == 3  # the verdict, and a gate of each graph
 
 
 def test_no_verdict_is_an_error_that_says_so(tmp_path: Path) -> None:
