@@ -13,6 +13,8 @@ would have begun, so that a batch has the same neighbours; where a batch decides
 does the file.
 """
 
+# Over 300 lines: what is written and what is believed of it again belong side by side.
+
 import errno
 import hashlib
 import json

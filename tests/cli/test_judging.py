@@ -1,5 +1,7 @@
 """`toolkit verify` and `toolkit compare` on real files: what they say, and how they end."""
 
+# Over 300 lines: two commands that print alike, on the same bundles.
+
 import json
 import os
 import re

@@ -1,5 +1,7 @@
 """What an encoder does to its process, and what becomes of it in another."""
 
+# Over 300 lines: programs that run in processes of their own stand beside their tests.
+
 import json
 import multiprocessing
 import os

@@ -1,5 +1,7 @@
 """Each gate on a made-up candidate: it passes when all is well, and fails for its own fault."""
 
+# Over 300 lines: one case for each gate, over one made-up candidate.
+
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
